@@ -1,0 +1,1 @@
+//! SQL queries on the running Linux kernel.

@@ -1,0 +1,1 @@
+//! Read, query and write BTF, .BTF.ext and CO-RE records.

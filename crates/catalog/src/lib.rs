@@ -1,0 +1,1 @@
+//! Probes as relations: columns, SQL types, access paths; the snapshot as a value.

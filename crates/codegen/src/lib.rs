@@ -1,0 +1,1 @@
+//! Kernel fragments to IR, passes, register allocation, instructions.

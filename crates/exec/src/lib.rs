@@ -1,0 +1,1 @@
+//! Raw records and map entries to Arrow record batches.

@@ -1,0 +1,1 @@
+//! Captures snapshots: BTF, formats, features and symbols of a machine.

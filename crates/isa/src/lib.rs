@@ -1,0 +1,1 @@
+//! BPF instructions as types: build, encode, decode, print; helper ids.

@@ -1,0 +1,1 @@
+//! Programs, maps, BTF and line information to ELF bytes.

@@ -1,0 +1,1 @@
+//! Relational algebra, rules, the split between kernel and user space, functions, the scalar evaluator.

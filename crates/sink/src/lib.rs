@@ -1,0 +1,1 @@
+//! Rows out: table, json, csv.

@@ -1,0 +1,1 @@
+//! The case runner, bless, and the crate-order check.
