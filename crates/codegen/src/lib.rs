@@ -1,1 +1,10 @@
-//! Kernel fragments to IR, passes, register allocation, instructions.
+//! Kernel fragments of a plan become BPF instructions.
+//!
+//! ```text
+//!  plan::Fragment ─[lower]→ ir::Func ─[passes]→ ir::Func ─[regalloc, emit]→ isa::Program + maps
+//! ```
+//!
+//! `lower` is the only module that sees a plan. Below it, nothing knows a column, a row or SQL; above it, nothing
+//! knows a register.
+
+pub mod ir;

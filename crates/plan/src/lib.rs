@@ -1,1 +1,19 @@
-//! Relational algebra, rules, the split between kernel and user space, functions, the scalar evaluator.
+//! Relational algebra, its rules, and the split between kernel and user space.
+//!
+//! ```text
+//!  Plan ─[optimise]→ Plan ─[split]→ Split { kernel: Vec<Fragment>, user: UserPlan }
+//! ```
+//!
+//! Nothing here knows a register, an instruction, or Arrow. Functions and aggregates are a file each.
+
+mod datum;
+mod expr;
+mod layout;
+mod plan;
+mod split;
+
+pub use datum::Datum;
+pub use expr::{ArithOp, CompareOp, Expr, ExprKind, ParamId, UnaryOp};
+pub use layout::{BUCKETS, Field, Layout, Stored};
+pub use plan::{AggregateCall, AggregateFn, ColumnId, Item, Param, Plan, Query, SortKey};
+pub use split::{Fragment, Output, OutputColumn, Slot, SlotOp, Source, Split, Step, UserPlan, Window};

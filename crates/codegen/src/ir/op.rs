@@ -1,0 +1,245 @@
+//! Instructions and terminators.
+
+use super::{Block, CoreId, GlobalId, MapId, SlotId, Value};
+use bpfquery_isa::Helper;
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// 64 bits without an address's rights: a number, or an address that only probe reads may follow.
+    Int,
+    /// An address that loads and stores may use.
+    Ptr {
+        /// What it points into.
+        kind: PtrKind,
+        /// Whether it may be null; then only `branch_null` may use it.
+        nullable: bool,
+    },
+}
+
+/// What a pointer points into, as the verifier tracks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PtrKind {
+    /// The program's context.
+    Context,
+    /// The function's own stack.
+    Stack,
+    /// A value of this map.
+    MapValue(MapId),
+    /// A map itself, as helpers take it.
+    Map(MapId),
+    /// A reserved ring-buffer record of this map.
+    Record(MapId),
+    /// `.rodata` or `.bss`.
+    Global(GlobalId),
+}
+
+/// The width of a memory access, and how a load fills the other bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// One byte, zero-extended.
+    U8,
+    /// Two bytes, zero-extended.
+    U16,
+    /// Four bytes, zero-extended.
+    U32,
+    /// Eight bytes.
+    U64,
+}
+
+/// Two-operand arithmetic on 64 bits, wrapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinOp {
+    /// `a + b`; also pointer + int.
+    Add,
+    /// `a - b`.
+    Sub,
+    /// `a * b`.
+    Mul,
+    /// Unsigned `a / b`, 0 when `b` is 0 (as BPF defines it; lowering tests for NULL first).
+    UDiv,
+    /// Unsigned `a % b`, `a` when `b` is 0.
+    UMod,
+    /// `a & b`.
+    And,
+    /// `a | b`.
+    Or,
+    /// `a ^ b`.
+    Xor,
+    /// `a << (b & 63)`.
+    Shl,
+    /// Logical `a >> (b & 63)`.
+    Lshr,
+    /// Arithmetic `a >> (b & 63)`.
+    Ashr,
+}
+
+/// A comparison of two 64-bit integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cond {
+    /// `a == b`.
+    Eq,
+    /// `a != b`.
+    Ne,
+    /// Unsigned `a < b`.
+    Ult,
+    /// Unsigned `a <= b`.
+    Ule,
+    /// Unsigned `a > b`.
+    Ugt,
+    /// Unsigned `a >= b`.
+    Uge,
+    /// Signed `a < b`.
+    Slt,
+    /// Signed `a <= b`.
+    Sle,
+    /// Signed `a > b`.
+    Sgt,
+    /// Signed `a >= b`.
+    Sge,
+}
+
+/// An instruction; it defines at most one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// A constant.
+    Const(i64),
+    /// `a op b`. With `Add` (and `Sub` of an int from a pointer) `a` may be a pointer; then so is the result.
+    Bin(BinOp, Value, Value),
+    /// The low `bits` (8, 16, 32) of a value, sign- or zero-extended to 64.
+    Extend {
+        /// 8, 16 or 32.
+        bits: u8,
+        /// Sign-extend, else zero-extend.
+        signed: bool,
+        /// The wider value.
+        value: Value,
+    },
+    /// `*(access *)(base + offset)`, zero-extended. `base` is a non-null pointer.
+    Load {
+        /// Width.
+        access: Access,
+        /// A non-null pointer.
+        base: Value,
+        /// Bytes.
+        offset: i16,
+    },
+    /// `*(access *)(base + offset) = value`; defines nothing. Storing a pointer (any kind) stores its 8 bytes only to the
+    /// stack.
+    Store {
+        /// Width.
+        access: Access,
+        /// A non-null pointer to the stack, a map value, a record or `.bss`.
+        base: Value,
+        /// Bytes.
+        offset: i16,
+        /// What is stored; its low bits.
+        value: Value,
+    },
+    /// `lock *(u64 *)(base + offset) += value`; defines nothing.
+    AtomicAdd {
+        /// A non-null pointer to a map value or `.bss`.
+        base: Value,
+        /// Bytes.
+        offset: i16,
+        /// The addend.
+        value: Value,
+    },
+    /// The address of a stack slot's first byte.
+    SlotAddr(SlotId),
+    /// A map, as helpers take it.
+    MapAddr(MapId),
+    /// The address of a global variable.
+    GlobalAddr(GlobalId),
+    /// A number that the loader fills in by CO-RE: a field's offset, size, shift, or existence. `local` is its value in
+    /// the target that was compiled for.
+    Core(CoreId),
+    /// A helper call. Arguments as the helper takes them; the result is an int, or the maybe-null pointer that
+    /// `Func::call_type` says. A call of a helper that returns nothing useful still defines a value.
+    Call {
+        /// Which.
+        helper: Helper,
+        /// At most five.
+        args: Vec<Value>,
+    },
+}
+
+/// How a block ends. Arguments fill the target block's parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Terminator {
+    /// Goes on in a block.
+    Jump(Block, Vec<Value>),
+    /// `if a cond b then else`.
+    Branch {
+        /// The comparison.
+        cond: Cond,
+        /// Left side: an int.
+        a: Value,
+        /// Right side: an int.
+        b: Value,
+        /// Where to go if it holds.
+        then: (Block, Vec<Value>),
+        /// Where to go if not.
+        otherwise: (Block, Vec<Value>),
+    },
+    /// Tests a maybe-null pointer. `non_null`'s first parameter receives the pointer as non-null, the listed arguments follow.
+    BranchNull {
+        /// A nullable pointer.
+        pointer: Value,
+        /// Where to go with null.
+        null: (Block, Vec<Value>),
+        /// Where to go with an address.
+        non_null: (Block, Vec<Value>),
+    },
+    /// Ends the program with this result.
+    Return(Value),
+    /// Not set yet; the verifier rejects it.
+    None,
+}
+
+impl Access {
+    /// Bytes.
+    pub fn bytes(self) -> u32 {
+        match self {
+            Access::U8 => 1,
+            Access::U16 => 2,
+            Access::U32 => 4,
+            Access::U64 => 8,
+        }
+    }
+
+    /// The access of so many bytes: 1, 2, 4 or 8.
+    pub fn of_bytes(bytes: u32) -> Option<Access> {
+        match bytes {
+            1 => Some(Access::U8),
+            2 => Some(Access::U16),
+            4 => Some(Access::U32),
+            8 => Some(Access::U64),
+            _ => None,
+        }
+    }
+}
+
+impl Type {
+    /// A non-null pointer.
+    pub fn ptr(kind: PtrKind) -> Type {
+        Type::Ptr { kind, nullable: false }
+    }
+
+    /// A pointer that may be null.
+    pub fn nullable(kind: PtrKind) -> Type {
+        Type::Ptr { kind, nullable: true }
+    }
+}
+
+impl Terminator {
+    /// The blocks it may go to, with the arguments for each; `BranchNull`'s pointer argument is not among them.
+    pub fn targets(&self) -> Vec<(Block, &[Value])> {
+        match self {
+            Terminator::Jump(block, args) => vec![(*block, args)],
+            Terminator::Branch { then, otherwise, .. } => vec![(then.0, &then.1), (otherwise.0, &otherwise.1)],
+            Terminator::BranchNull { null, non_null, .. } => vec![(null.0, &null.1), (non_null.0, &non_null.1)],
+            Terminator::Return(_) | Terminator::None => Vec::new(),
+        }
+    }
+}

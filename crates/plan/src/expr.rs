@@ -1,0 +1,205 @@
+//! Scalar expressions: the primitives that functions expand into, lowering emits and the evaluator computes.
+
+use crate::{ColumnId, Datum};
+use bpfquery_catalog::{FieldPath, SqlType};
+use bpfquery_diag::Span;
+use serde::{Deserialize, Serialize};
+
+/// A typed expression over the columns of its plan's input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Expr {
+    /// What it computes.
+    pub kind: ExprKind,
+    /// The type of its value.
+    pub ty: SqlType,
+    /// Where it stands in the query.
+    #[serde(skip)]
+    pub span: Span,
+}
+
+/// A parameter's position in [`crate::Query::params`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ParamId(pub u32);
+
+/// What an expression computes. NULL in, NULL out, unless said otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ExprKind {
+    /// A constant.
+    Literal(Datum),
+    /// A column of the input.
+    Column(ColumnId),
+    /// A parameter's value, set at load.
+    Param(ParamId),
+    /// One operand.
+    Unary(UnaryOp, Box<Expr>),
+    /// Integer arithmetic in 64 bits, wrapping, in the signedness of the expression's own type; over doubles in user space.
+    /// `Div` and `Mod` by zero are NULL; division truncates toward zero; INT_MIN / -1 wraps.
+    Arith(ArithOp, Box<Expr>, Box<Expr>),
+    /// A comparison; between a signed and an unsigned integer it is mathematically right.
+    Compare(CompareOp, Box<Expr>, Box<Expr>),
+    /// Three-valued AND of two or more.
+    And(Vec<Expr>),
+    /// Three-valued OR of two or more.
+    Or(Vec<Expr>),
+    /// `IS NULL`: never NULL itself.
+    IsNull(Box<Expr>),
+    /// The value of the first arm whose condition is true.
+    Case {
+        /// Condition and value.
+        arms: Vec<(Expr, Expr)>,
+        /// The value where no condition is true.
+        otherwise: Box<Expr>,
+    },
+    /// The first that is not NULL.
+    Coalesce(Vec<Expr>),
+    /// The operand in the expression's own type: integers narrow (wrapping) or extend; bool is 0 or 1; integer to double.
+    Cast(Box<Expr>),
+    /// A field of the struct that `base` points at (a pointer) or is (a struct): a scalar is read, text and structs are located.
+    /// A faulting read is NULL and counted.
+    Field {
+        /// A pointer to a struct, or a struct.
+        base: Box<Expr>,
+        /// Which field.
+        path: FieldPath,
+    },
+    /// The NUL-ended text that the operand (a pointer to char, or an integer address) points at, in a buffer as wide as the
+    /// expression's own type. A faulting read is NULL and counted.
+    ReadText(Box<Expr>),
+    /// The start of the window of `size_ns` that the event's `ts` lies in, aligned to the Unix epoch; a timestamp.
+    Tumble {
+        /// The window's length in ns.
+        size_ns: u64,
+    },
+    /// The histogram bucket of an integer: 0 for x < 0, 1 for 0, 2 + k for 2^k <= x < 2^(k+1).
+    Bucket(Box<Expr>),
+}
+
+/// One-operand operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum UnaryOp {
+    /// `-x`, wrapping.
+    Neg,
+    /// `~x`.
+    BitNot,
+    /// Three-valued `NOT x`.
+    Not,
+}
+
+/// Two-operand arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ArithOp {
+    /// `a + b`.
+    Add,
+    /// `a - b`.
+    Sub,
+    /// `a * b`.
+    Mul,
+    /// `a / b`.
+    Div,
+    /// `a % b`: the sign is `a`'s.
+    Mod,
+    /// `a & b`.
+    And,
+    /// `a | b`.
+    Or,
+    /// `a # b`, PostgreSQL's exclusive or.
+    Xor,
+    /// `a << b`, `b` taken modulo 64.
+    Shl,
+    /// `a >> b`, `b` taken modulo 64; arithmetic where `a` is signed.
+    Shr,
+}
+
+/// Comparisons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum CompareOp {
+    /// `a = b`.
+    Eq,
+    /// `a <> b`.
+    Ne,
+    /// `a < b`.
+    Lt,
+    /// `a <= b`.
+    Le,
+    /// `a > b`.
+    Gt,
+    /// `a >= b`.
+    Ge,
+}
+
+impl Expr {
+    /// An expression at a place.
+    pub fn new(kind: ExprKind, ty: SqlType, span: Span) -> Expr {
+        Expr { kind, ty, span }
+    }
+
+    /// An integer constant.
+    pub fn int(value: i128, ty: SqlType, span: Span) -> Expr {
+        Expr::new(ExprKind::Literal(Datum::Int(value)), ty, span)
+    }
+
+    /// The direct operands, in order of evaluation.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Literal(_) | ExprKind::Column(_) | ExprKind::Param(_) | ExprKind::Tumble { .. } => Vec::new(),
+            ExprKind::Unary(_, a)
+            | ExprKind::IsNull(a)
+            | ExprKind::Cast(a)
+            | ExprKind::ReadText(a)
+            | ExprKind::Bucket(a)
+            | ExprKind::Field { base: a, .. } => vec![a],
+            ExprKind::Arith(_, a, b) | ExprKind::Compare(_, a, b) => vec![a, b],
+            ExprKind::And(list) | ExprKind::Or(list) | ExprKind::Coalesce(list) => list.iter().collect(),
+            ExprKind::Case { arms, otherwise } => {
+                arms.iter().flat_map(|(when, then)| [when, then]).chain([otherwise.as_ref()]).collect()
+            }
+        }
+    }
+
+    /// The direct operands, to be changed.
+    pub fn children_mut(&mut self) -> Vec<&mut Expr> {
+        match &mut self.kind {
+            ExprKind::Literal(_) | ExprKind::Column(_) | ExprKind::Param(_) | ExprKind::Tumble { .. } => Vec::new(),
+            ExprKind::Unary(_, a)
+            | ExprKind::IsNull(a)
+            | ExprKind::Cast(a)
+            | ExprKind::ReadText(a)
+            | ExprKind::Bucket(a)
+            | ExprKind::Field { base: a, .. } => vec![a],
+            ExprKind::Arith(_, a, b) | ExprKind::Compare(_, a, b) => vec![a, b],
+            ExprKind::And(list) | ExprKind::Or(list) | ExprKind::Coalesce(list) => list.iter_mut().collect(),
+            ExprKind::Case { arms, otherwise } => {
+                arms.iter_mut().flat_map(|(when, then)| [when, then]).chain([otherwise.as_mut()]).collect()
+            }
+        }
+    }
+
+    /// Whether the value may be NULL, given whether each input column may be.
+    pub fn nullable(&self, column: &dyn Fn(ColumnId) -> bool) -> bool {
+        match &self.kind {
+            ExprKind::Literal(datum) => datum.is_null(),
+            ExprKind::Column(id) => column(*id),
+            ExprKind::Param(_) | ExprKind::IsNull(_) | ExprKind::Tumble { .. } => false,
+            // A struct in memory is located, not read.
+            ExprKind::Field { base, .. } if matches!(self.ty, SqlType::Struct(_)) => base.nullable(column),
+            ExprKind::Field { .. } | ExprKind::ReadText(_) => true,
+            ExprKind::Arith(ArithOp::Div | ArithOp::Mod, a, b) => {
+                let sure = matches!(&b.kind, ExprKind::Literal(Datum::Int(n)) if *n != 0);
+                !sure || a.nullable(column)
+            }
+            ExprKind::Coalesce(list) => list.iter().all(|e| e.nullable(column)),
+            // Comparing texts that were cut at the same place is NULL.
+            ExprKind::Compare(_, a, _) if a.ty.is_text() => true,
+            ExprKind::Case { arms, otherwise } => {
+                arms.iter().any(|(_, then)| then.nullable(column)) || otherwise.nullable(column)
+            }
+            ExprKind::Unary(_, _)
+            | ExprKind::Arith(_, _, _)
+            | ExprKind::Compare(_, _, _)
+            | ExprKind::And(_)
+            | ExprKind::Or(_)
+            | ExprKind::Cast(_)
+            | ExprKind::Bucket(_) => self.children().iter().any(|e| e.nullable(column)),
+        }
+    }
+}

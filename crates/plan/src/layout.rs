@@ -1,0 +1,99 @@
+//! How the columns of a record, a key or a group's state lie in memory.
+
+use serde::{Deserialize, Serialize};
+
+/// Fields side by side, each aligned to its size; little-endian, as the kernel that writes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// In SQL order; offsets are in an order that needs no padding between fields.
+    pub fields: Vec<Field>,
+    /// Where the null bits stand, and their bytes (1, 2, 4 or 8); absent where nothing may be NULL.
+    pub nulls: Option<(u32, u32)>,
+    /// Bytes, a multiple of 8.
+    pub size: u32,
+}
+
+/// A field of a layout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// The output column's name; BTF's C identifiers are made from these.
+    pub name: String,
+    /// What its bytes are.
+    pub stored: Stored,
+    /// Bytes from the layout's start.
+    pub offset: u32,
+    /// Its bit in the null bits; `None` where it cannot be NULL.
+    pub null_bit: Option<u32>,
+}
+
+/// What the bytes of a field are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stored {
+    /// An integer of 1, 2, 4 or 8 bytes.
+    Int {
+        /// 1, 2, 4 or 8.
+        bytes: u32,
+        /// Two's complement, or not.
+        signed: bool,
+    },
+    /// NUL-ended text in so many bytes; zero behind the NUL where it is part of a key.
+    Text {
+        /// Bytes, a multiple of 8.
+        bytes: u32,
+    },
+    /// A 128-bit two's complement integer: low 8 bytes, high 8 bytes.
+    Wide,
+    /// 66 counters of 8 bytes, by bucket (see [`crate::Datum::Histogram`]).
+    Buckets,
+}
+
+/// How many buckets a histogram has: x < 0, x = 0, and one for each of 64 powers of two.
+pub const BUCKETS: u32 = 66;
+
+impl Stored {
+    /// Bytes.
+    pub fn bytes(self) -> u32 {
+        match self {
+            Stored::Int { bytes, .. } | Stored::Text { bytes } => bytes,
+            Stored::Wide => 16,
+            Stored::Buckets => 8 * BUCKETS,
+        }
+    }
+
+    /// What its offset is a multiple of.
+    pub fn align(self) -> u32 {
+        match self {
+            Stored::Int { bytes, .. } => bytes,
+            Stored::Text { .. } | Stored::Wide | Stored::Buckets => 8,
+        }
+    }
+}
+
+impl Layout {
+    /// Lays out named fields, each with whether it may be NULL: widest alignment first, then the null bits, so that nothing is
+    /// padded but the end.
+    pub fn new(fields: impl IntoIterator<Item = (String, Stored, bool)>) -> Layout {
+        let mut next_bit = 0;
+        let mut fields: Vec<Field> = fields
+            .into_iter()
+            .map(|(name, stored, nullable)| {
+                let null_bit = nullable.then_some(next_bit);
+                next_bit += u32::from(nullable);
+                Field { name, stored, offset: 0, null_bit }
+            })
+            .collect();
+        let mut at = 0;
+        for align in [8, 4, 2, 1] {
+            for field in fields.iter_mut().filter(|field| field.stored.align() == align) {
+                field.offset = at;
+                at += field.stored.bytes();
+            }
+        }
+        let nulls = (next_bit > 0).then(|| {
+            let bytes = next_bit.div_ceil(8).next_power_of_two();
+            (at.next_multiple_of(bytes), bytes)
+        });
+        let end = nulls.map_or(at, |(offset, bytes)| offset + bytes);
+        Layout { fields, nulls, size: end.next_multiple_of(8) }
+    }
+}

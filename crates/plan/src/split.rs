@@ -1,0 +1,167 @@
+//! The border between kernel and user space: what runs on every event, and what runs on what comes out.
+
+use crate::{Expr, Layout, Param, SortKey};
+use bpfquery_catalog::{Relation, SqlType};
+use bpfquery_diag::Span;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A query cut in two.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    /// What runs in the kernel: one program for each.
+    pub kernel: Vec<Fragment>,
+    /// What runs on their output.
+    pub user: UserPlan,
+    /// Parameters that kernel expressions use.
+    pub params: Vec<Param>,
+}
+
+/// One program: a hook, a filter, and what becomes of the rows that pass. Expressions refer to the relation's columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fragment {
+    /// Whose rows.
+    pub relation: Arc<Relation>,
+    /// Conditions, cheapest first; a row passes if all are true.
+    pub filter: Vec<Expr>,
+    /// What becomes of a row.
+    pub output: Output,
+    /// The query's place, for instructions that belong to no expression.
+    pub span: Span,
+}
+
+/// What becomes of a row in the kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// It is sent to user space through the ring buffer `rows`.
+    Rows {
+        /// The record.
+        layout: Layout,
+        /// A value for each field.
+        values: Vec<Expr>,
+    },
+    /// It updates its group's state in the map `groups`: a per-CPU hash by `key`; without keys a per-CPU array of one.
+    Groups {
+        /// The map's key.
+        key: Layout,
+        /// A value for each field of the key.
+        keys: Vec<Expr>,
+        /// The map's value: a field for each slot.
+        state: Layout,
+        /// How each field of the state is updated.
+        slots: Vec<Slot>,
+        /// Groups that the map holds.
+        max_groups: u32,
+    },
+}
+
+/// One field of a group's state. All-zero bytes are the state of no rows, so that a new entry needs no set-up on other CPUs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot {
+    /// How it is updated.
+    pub op: SlotOp,
+    /// The value; `None` only for `Count`.
+    pub input: Option<Expr>,
+    /// The row counts only if this is true (FILTER).
+    pub filter: Option<Expr>,
+    /// Where the call stands.
+    pub span: Span,
+}
+
+/// How a row updates a field of the state, and how the fields of several CPUs merge. A row whose input is NULL, or whose filter is
+/// not true, changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SlotOp {
+    /// Adds 1. Merge: sum. Stored: 8-byte unsigned.
+    Count,
+    /// Adds the input, sign-extended if its type is signed, in 128 bits. Merge: 128-bit sum. Stored: wide.
+    Sum,
+    /// The least. `seen` is the field that counts the inputs; the field has no meaning where that is 0. Merge: least of those seen.
+    Min {
+        /// Index of a `Count` slot with the same input and filter.
+        seen: u32,
+    },
+    /// The greatest; otherwise as `Min`.
+    Max {
+        /// Index of a `Count` slot with the same input and filter.
+        seen: u32,
+    },
+    /// Adds 1 to the bucket that the input (an `ExprKind::Bucket`) says. Merge: sum by bucket. Stored: buckets.
+    Histogram,
+}
+
+/// What runs in user space. It can travel: serialised in the object's manifest, it needs neither SQL nor the compiler.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserPlan {
+    /// Where rows come from.
+    pub source: Source,
+    /// What is done to them, in order.
+    pub steps: Vec<Step>,
+    /// The result's columns.
+    pub output: Vec<OutputColumn>,
+}
+
+/// A column of the result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputColumn {
+    /// Its true name, duplicates included.
+    pub name: String,
+    /// Its type.
+    pub ty: SqlType,
+}
+
+/// Where the rows of a user plan come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Source {
+    /// Records of the ring buffer: the row's columns are the layout's fields.
+    Rows {
+        /// The record.
+        layout: Layout,
+        /// Each field's type.
+        types: Vec<SqlType>,
+    },
+    /// Entries of the map `groups`, merged over CPUs: the row's columns are the keys, then one for each slot (`Count`: unsigned
+    /// bigint, `Sum`: decimal, `Min`/`Max`: the input's type, NULL where none was seen, `Histogram`: histogram).
+    Groups {
+        /// The map's key.
+        key: Layout,
+        /// Each key's type.
+        key_types: Vec<SqlType>,
+        /// The map's value.
+        state: Layout,
+        /// How the fields of the state merge.
+        ops: Vec<SlotOp>,
+        /// Each slot's type as a column.
+        slot_types: Vec<SqlType>,
+        /// The window among the keys, if there is one.
+        window: Option<Window>,
+    },
+}
+
+/// A tumbling window among the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Which key.
+    pub key: u32,
+    /// Its length in ns.
+    pub size_ns: u64,
+}
+
+/// A step of the user plan over whole rows. For `Groups` a batch is one emission (one window, or the whole run); for
+/// `Rows` filters and projections go row by row, `Limit` counts over the whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Step {
+    /// Keeps the rows for which it is true (HAVING).
+    Filter(Expr),
+    /// Replaces the columns.
+    Project(Vec<Expr>),
+    /// Orders the batch.
+    Sort(Vec<SortKey>),
+    /// Leaves out `offset` rows, keeps at most `count`.
+    Limit {
+        /// At most so many.
+        count: Option<u64>,
+        /// Left out first.
+        offset: u64,
+    },
+}
