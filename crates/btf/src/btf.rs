@@ -1,0 +1,222 @@
+//! A BTF section, read lazily.
+//!
+//! - Making a `Btf` is one pass over the type section that keeps 4 bytes per type; everything else is read on demand.
+//! - Every id and string offset inside a `Btf` exists, so queries are total: an id of another BTF reads as void,
+//!   a name that is not UTF-8 or longer than the kernel's limit as empty.
+//! - Every walk is bounded: a hostile cycle ends as void, no size, or no member; it never hangs.
+
+use crate::kind::{self, Kind, Tag, TypeId};
+use crate::raw::{self, Header, Scan, kind_of, u32_at};
+use crate::{Error, Result};
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How many modifiers, arrays and nested types a walk follows; libbpf's `MAX_RESOLVE_DEPTH` is 32.
+pub(crate) const MAX_DEPTH: u32 = 64;
+
+/// Bytes of the longest name, with its NUL; the kernel's `KSYM_NAME_LEN`. Without a limit, a few bytes of hostile
+/// types could each make a query walk megabytes of string.
+const MAX_NAME: usize = 512;
+
+/// Bytes of a pointer on the target, x86-64.
+pub const POINTER_SIZE: u32 = 8;
+
+/// A BTF section. Cloning shares it.
+#[derive(Clone)]
+pub struct Btf(Arc<Inner>);
+
+struct Inner {
+    bytes: Box<dyn AsRef<[u8]> + Send + Sync>,
+    types: Range<usize>,
+    strings: Range<usize>,
+    layout: Range<usize>,
+    /// The byte offset in the type section of each own type.
+    offsets: Vec<u32>,
+    /// The id of `offsets[0]`: 1, or the number after the base's last.
+    first_id: u32,
+    /// The string offset of this section's first own string: 0, or the base's strings' length.
+    first_string: u32,
+    base: Option<Btf>,
+}
+
+impl fmt::Debug for Btf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Btf({} types, first {})", self.0.offsets.len(), self.0.first_id)
+    }
+}
+
+impl Btf {
+    /// Reads a whole BTF section, such as the contents of `/sys/kernel/btf/vmlinux`. The bytes may be anything that
+    /// lends them: a `Vec<u8>`, an `Arc<[u8]>`, a memory map.
+    pub fn parse(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Btf> {
+        Btf::build(Box::new(bytes), None)
+    }
+
+    /// Reads a split BTF section, such as that of a kernel module, whose ids and strings continue its base's.
+    pub fn parse_split(bytes: impl AsRef<[u8]> + Send + Sync + 'static, base: &Btf) -> Result<Btf> {
+        Btf::build(Box::new(bytes), Some(base.clone()))
+    }
+
+    fn build(bytes: Box<dyn AsRef<[u8]> + Send + Sync>, base: Option<Btf>) -> Result<Btf> {
+        let data = (*bytes).as_ref();
+        let Header { types, strings, layout } = Header::parse(data)?;
+        check_strings(&data[strings.clone()], base.is_some())?;
+        // A split section may leave the layout of new kinds to its base.
+        let base_layout = base.as_ref().map_or(&[][..], Btf::layout);
+        let known = if layout.is_empty() { base_layout } else { &data[layout.clone()] };
+        let Scan { offsets, max_id, max_name } = raw::scan(&data[types.clone()], known)?;
+        let first_id = base.as_ref().map_or(1, Btf::next_id);
+        let first_string = base.as_ref().map_or(0, Btf::strings_end);
+        let count = u64::from(first_id) + offsets.len() as u64;
+        if u64::from(max_id) >= count || count > u64::from(u32::MAX) {
+            return Err(Error::new(format!("BTF mentions type {max_id}, and has only {count} of them")));
+        }
+        let end = u64::from(first_string) + strings.len() as u64;
+        if u64::from(max_name) >= end.max(1) || end > u64::from(u32::MAX) {
+            return Err(Error::new(format!("BTF mentions the string at {max_name}, and its strings end at {end}")));
+        }
+        Ok(Btf(Arc::new(Inner { bytes, types, strings, layout, offsets, first_id, first_string, base })))
+    }
+
+    /// The base of a split BTF.
+    pub fn base(&self) -> Option<&Btf> {
+        self.0.base.as_ref()
+    }
+
+    /// All ids, void left out, the base's first.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = TypeId> + use<> {
+        (1..self.next_id()).map(TypeId)
+    }
+
+    /// The ids that are not the base's.
+    pub fn own_ids(&self) -> impl DoubleEndedIterator<Item = TypeId> + use<> {
+        (self.0.first_id..self.next_id()).map(TypeId)
+    }
+
+    /// The number after the last id.
+    pub fn next_id(&self) -> u32 {
+        // `build` has checked that the sum fits.
+        self.0.first_id + self.0.offsets.len() as u32
+    }
+
+    /// What a type is; void for an id that is not in this BTF.
+    pub fn kind(&self, id: TypeId) -> Kind<'_> {
+        match self.record(id) {
+            Some((owner, bytes)) => kind::decode(owner, bytes),
+            None => Kind::Void,
+        }
+    }
+
+    /// What a type is, without its contents.
+    pub fn tag(&self, id: TypeId) -> Tag {
+        self.record(id).map_or(Tag::Void, |(_, bytes)| Tag::of(kind_of(u32_at(bytes, 4))))
+    }
+
+    /// A type's name; empty where it has none.
+    pub fn name(&self, id: TypeId) -> &str {
+        self.record(id).map_or("", |(owner, bytes)| owner.name_at(u32_at(bytes, 0)))
+    }
+
+    /// The string at an offset, up to its NUL; empty where there is none.
+    pub fn string(&self, offset: u32) -> &str {
+        let rest = self.string_rest(offset);
+        let end = rest.iter().position(|b| *b == 0).unwrap_or(rest.len());
+        str::from_utf8(&rest[..end]).unwrap_or("")
+    }
+
+    /// A name; empty if longer than `MAX_NAME`.
+    pub(crate) fn name_at(&self, offset: u32) -> &str {
+        let rest = self.string_rest(offset);
+        let end = rest.iter().take(MAX_NAME).position(|b| *b == 0).unwrap_or(0);
+        str::from_utf8(&rest[..end]).unwrap_or("")
+    }
+
+    /// The first type of this kind and name, this BTF's own before its base's. A linear scan that copies nothing:
+    /// about a millisecond for vmlinux.
+    pub fn find(&self, tag: Tag, name: &str) -> Option<TypeId> {
+        self.find_own(tag, name).or_else(|| self.base()?.find(tag, name))
+    }
+
+    /// The first type of this kind and name that is not the base's.
+    pub fn find_own(&self, tag: Tag, name: &str) -> Option<TypeId> {
+        self.own_of(tag).find(|(_, offset)| self.string_is(*offset, name.as_bytes())).map(|(id, _)| id)
+    }
+
+    /// Every named type of a kind, the base's left out, in order of ids.
+    pub fn own_named(&self, tag: Tag) -> impl Iterator<Item = (TypeId, &str)> {
+        self.own_of(tag).filter(|(_, offset)| *offset != 0).map(|(id, offset)| (id, self.name_at(offset)))
+    }
+
+    /// The functions, the base's left out. A name may come twice: static functions of different files.
+    pub fn functions(&self) -> impl Iterator<Item = (TypeId, &str)> {
+        self.own_named(Tag::Func)
+    }
+
+    /// The ids and name offsets of this BTF's own types of a kind.
+    fn own_of(&self, tag: Tag) -> impl Iterator<Item = (TypeId, u32)> {
+        let types = self.types();
+        let first = self.0.first_id;
+        self.0.offsets.iter().enumerate().filter_map(move |(n, offset)| {
+            let at = *offset as usize;
+            let found = Tag::of(kind_of(u32_at(types, at + 4))) == tag;
+            found.then(|| (TypeId(first + n as u32), u32_at(types, at)))
+        })
+    }
+
+    /// A type's bytes up to the end of the section, and the BTF, this or a base, that holds it.
+    fn record(&self, id: TypeId) -> Option<(&Btf, &[u8])> {
+        let mut owner = self;
+        while id.0 < owner.0.first_id {
+            owner = owner.base()?;
+        }
+        let offset = *owner.0.offsets.get((id.0 - owner.0.first_id) as usize)?;
+        Some((owner, owner.types().get(offset as usize..)?))
+    }
+
+    /// Whether the string at `offset` is `name`; does not look for its end.
+    fn string_is(&self, offset: u32, name: &[u8]) -> bool {
+        self.string_rest(offset).strip_prefix(name).is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    /// From a string's start to the end of the section that holds it.
+    fn string_rest(&self, offset: u32) -> &[u8] {
+        let mut owner = self;
+        while offset < owner.0.first_string {
+            match owner.base() {
+                Some(base) => owner = base,
+                None => return &[],
+            }
+        }
+        let start = (offset - owner.0.first_string) as usize;
+        owner.part(&owner.0.strings).get(start..).unwrap_or_default()
+    }
+
+    fn types(&self) -> &[u8] {
+        self.part(&self.0.types)
+    }
+
+    fn layout(&self) -> &[u8] {
+        self.part(&self.0.layout)
+    }
+
+    /// A part of the bytes. The lender could lend fewer bytes than at first; that reads as nothing.
+    fn part(&self, range: &Range<usize>) -> &[u8] {
+        (*self.0.bytes).as_ref().get(range.clone()).unwrap_or_default()
+    }
+
+    fn strings_end(&self) -> u32 {
+        // `build` has checked that the sum fits.
+        self.0.first_string + self.0.strings.len() as u32
+    }
+}
+
+/// The string section ends with NUL and, unless it continues a base's, starts with the empty string.
+fn check_strings(strings: &[u8], split: bool) -> Result<()> {
+    match strings {
+        [] if split => Ok(()),
+        [.., 0] if split => Ok(()),
+        [0, .., 0] | [0] => Ok(()),
+        _ => Err(Error::new("the BTF string section does not start and end with NUL; is a base missing?")),
+    }
+}

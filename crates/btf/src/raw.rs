@@ -1,0 +1,209 @@
+//! The bytes of a BTF section: the header, and one linear scan that finds where each type starts.
+//!
+//! After `scan`:
+//! - every type lies wholly within the type section, its elements included;
+//! - the largest type id and the largest string offset that any type mentions are known, so that one comparison
+//!   each tells whether all of them exist.
+//!
+//! Not checked: what types mean (a cycle of typedefs, a member beyond its struct's size). Queries are bounded instead.
+//!
+//! Layout: `include/uapi/linux/btf.h`, 6.18; the optional layout section: `tools/lib/bpf/btf.c`, 7.2.
+
+use crate::{Error, Result};
+use std::ops::Range;
+
+/// `BTF_MAGIC`.
+pub(crate) const MAGIC: u16 = 0xeb9f;
+/// `sizeof(struct btf_type)`.
+pub(crate) const TYPE_HEADER: usize = 12;
+/// The header up to and including `str_len`.
+const HEADER: usize = 24;
+/// The header with `layout_off` and `layout_len`.
+const HEADER_WITH_LAYOUT: usize = 32;
+
+/// The little-endian u32 at a byte offset; 0 beyond the end, which `scan` has excluded for all that it checked.
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    match at.checked_add(4).and_then(|end| bytes.get(at..end)) {
+        Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+        _ => 0,
+    }
+}
+
+/// Where the parts of a BTF section lie, as byte ranges that are inside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Header {
+    pub(crate) types: Range<usize>,
+    pub(crate) strings: Range<usize>,
+    pub(crate) layout: Range<usize>,
+}
+
+impl Header {
+    /// Reads and checks the header.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Header> {
+        let header_len = check_preamble(bytes)?;
+        let range = |what: &str, at: usize| -> Result<Range<usize>> {
+            let (off, len) = (u32_at(bytes, at) as usize, u32_at(bytes, at + 4) as usize);
+            let start = header_len + off;
+            match start.checked_add(len) {
+                Some(end) if end <= bytes.len() => Ok(start..end),
+                _ => Err(Error::new(format!("the BTF {what} section lies beyond the end of the data"))),
+            }
+        };
+        let types = range("type", 8)?;
+        let strings = range("string", 16)?;
+        let layout = if header_len >= HEADER_WITH_LAYOUT { range("layout", 24)? } else { 0..0 };
+        // Type offsets are kept as u32.
+        if types.len() > u32::MAX as usize {
+            return Err(Error::new("the BTF type section is larger than 4 GiB"));
+        }
+        Ok(Header { types, strings, layout })
+    }
+}
+
+/// Checks magic, version and header length; returns the length.
+fn check_preamble(bytes: &[u8]) -> Result<usize> {
+    match bytes {
+        [0x9f, 0xeb, 1, ..] if bytes.len() >= HEADER => {}
+        [0x9f, 0xeb, version, ..] if bytes.len() >= HEADER => {
+            return Err(Error::new(format!("BTF version {version} is not supported")));
+        }
+        [0xeb, 0x9f, ..] => return Err(Error::new("big-endian BTF is not supported")),
+        _ => return Err(Error::new("this is not BTF: no magic number, or too short")),
+    }
+    let len = u32_at(bytes, 4) as usize;
+    if len < HEADER || len > bytes.len() || len % 4 != 0 {
+        return Err(Error::new(format!("a BTF header cannot have {len} bytes")));
+    }
+    Ok(len)
+}
+
+/// How a kind is stored: words after the 12-byte header, words for each element, and which of them name things.
+#[derive(Clone, Copy)]
+struct Shape {
+    fixed: u8,
+    each: u8,
+    /// Whether the third header word is a type id (else a size, or unused).
+    refers: bool,
+    /// Bit n: word n of the fixed part (or, without one, of an element) is a type id.
+    ids: u8,
+    /// Bit n: word n of an element is a string offset.
+    names: u8,
+}
+
+const fn shape(fixed: u8, each: u8, refers: bool, ids: u8, names: u8) -> Shape {
+    Shape { fixed, each, refers, ids, names }
+}
+
+/// By kind number, `BTF_KIND_INT` = 1 to `BTF_KIND_ENUM64` = 19; number 0 is void, which is never stored.
+const SHAPES: [Shape; 20] = [
+    shape(0, 0, false, 0, 0),
+    shape(1, 0, false, 0, 0),        // INT
+    shape(0, 0, true, 0, 0),         // PTR
+    shape(3, 0, false, 0b011, 0),    // ARRAY: element, index, length
+    shape(0, 3, false, 0b010, 0b01), // STRUCT: name, type, offset
+    shape(0, 3, false, 0b010, 0b01), // UNION
+    shape(0, 2, false, 0, 0b01),     // ENUM: name, value
+    shape(0, 0, false, 0, 0),        // FWD
+    shape(0, 0, true, 0, 0),         // TYPEDEF
+    shape(0, 0, true, 0, 0),         // VOLATILE
+    shape(0, 0, true, 0, 0),         // CONST
+    shape(0, 0, true, 0, 0),         // RESTRICT
+    shape(0, 0, true, 0, 0),         // FUNC: its vlen is the linkage
+    shape(0, 2, true, 0b10, 0b01),   // FUNC_PROTO: name, type
+    shape(1, 0, true, 0, 0),         // VAR: linkage
+    shape(0, 3, false, 0b001, 0),    // DATASEC: type, offset, size
+    shape(0, 0, false, 0, 0),        // FLOAT
+    shape(1, 0, true, 0, 0),         // DECL_TAG: component
+    shape(0, 0, true, 0, 0),         // TYPE_TAG
+    shape(0, 3, false, 0, 0b01),     // ENUM64: name, low, high
+];
+
+/// The kind number in a type's info word. Up to 6.x kernels it has 5 bits and the two above are zero; 7.2 uses 7.
+pub(crate) fn kind_of(info: u32) -> u8 {
+    ((info >> 24) & 0x7f) as u8
+}
+
+/// The number of elements in a type's info word. 16 bits, and zeroes above, up to 6.x kernels; 24 bits in 7.2.
+pub(crate) fn vlen_of(info: u32) -> u32 {
+    info & 0x00ff_ffff
+}
+
+/// What one pass over the type section finds.
+pub(crate) struct Scan {
+    /// The byte offset of each type in the type section.
+    pub(crate) offsets: Vec<u32>,
+    /// The largest type id mentioned.
+    pub(crate) max_id: u32,
+    /// The largest string offset mentioned.
+    pub(crate) max_name: u32,
+}
+
+/// Finds every type. `layout` is the layout section, by which kinds newer than this code are stepped over.
+pub(crate) fn scan(types: &[u8], layout: &[u8]) -> Result<Scan> {
+    // A vmlinux type takes 24 bytes on average; the guess saves most of the growing, and is bounded by the input.
+    let mut found = Scan { offsets: Vec::with_capacity(types.len() / 24), max_id: 0, max_name: 0 };
+    let mut at = 0;
+    while at < types.len() {
+        let rest = &types[at..];
+        let len = found.one_type(rest, layout).ok_or_else(|| malformed(&found, rest))?;
+        found.offsets.push(at as u32);
+        at += len;
+    }
+    Ok(found)
+}
+
+fn malformed(found: &Scan, rest: &[u8]) -> Error {
+    let (nth, kind) = (found.offsets.len() + 1, kind_of(u32_at(rest, 4)));
+    Error::new(format!("BTF type number {nth} (kind {kind}) is unknown or goes beyond the end of the type section"))
+}
+
+impl Scan {
+    /// Takes one type in and returns its length; `None` where it does not fit or its kind has no known layout.
+    fn one_type(&mut self, rest: &[u8], layout: &[u8]) -> Option<usize> {
+        let head = rest.get(..TYPE_HEADER)?;
+        let (info, third) = (u32_at(head, 4), u32_at(head, 8));
+        self.max_name = self.max_name.max(u32_at(head, 0));
+        let kind = kind_of(info);
+        let Some(shape) = SHAPES.get(usize::from(kind)).filter(|_| kind != 0) else {
+            return unknown_len(info, layout).filter(|len| *len <= rest.len());
+        };
+        if shape.refers {
+            self.max_id = self.max_id.max(third);
+        }
+        let elements = if shape.each == 0 { 0 } else { vlen_of(info) as usize };
+        let len = TYPE_HEADER + 4 * (usize::from(shape.fixed) + elements * usize::from(shape.each));
+        let body = rest.get(TYPE_HEADER..len)?;
+        self.references(*shape, body);
+        Some(len)
+    }
+
+    /// Notes the ids and names of the words after a type's header.
+    fn references(&mut self, shape: Shape, body: &[u8]) {
+        let stride = 4 * usize::from(shape.fixed.max(shape.each));
+        if stride == 0 {
+            return;
+        }
+        for element in body.chunks_exact(stride) {
+            if shape.ids != 0 {
+                self.max_id = self.max_id.max(u32_at(element, 4 * shape.ids.trailing_zeros() as usize));
+            }
+            if shape.names != 0 {
+                self.max_name = self.max_name.max(u32_at(element, 0));
+            }
+            // Only an array has a second id: that of its index.
+            if shape.ids == 0b011 {
+                self.max_id = self.max_id.max(u32_at(element, 4));
+            }
+        }
+    }
+}
+
+/// The length of a type of a kind that only the layout section knows: `{u8 info_sz, u8 elem_sz, u16 flags}` by kind.
+fn unknown_len(info: u32, layout: &[u8]) -> Option<usize> {
+    let at = 4 * usize::from(kind_of(info));
+    let (fixed, each) = match layout.get(at..at + 4)? {
+        [fixed, each, ..] if kind_of(info) != 0 && fixed % 4 == 0 && each % 4 == 0 => (*fixed, *each),
+        _ => return None,
+    };
+    Some(TYPE_HEADER + usize::from(fixed) + vlen_of(info) as usize * usize::from(each))
+}
