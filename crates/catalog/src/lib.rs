@@ -1,13 +1,24 @@
 //! Probes as relations: columns, SQL types, access paths; the kernel's description as a value.
 //!
 //! Pure: nothing here reads `/sys`, `/proc`, the environment or the clock. The kernel comes in through [`Kernel`].
+//! Names and texts of kernels are hostile until shown otherwise: they may be wrong, but never make this panic.
 
-mod field;
 mod kernel;
+mod name;
 mod relation;
 mod ty;
 
-pub use field::FieldPath;
+mod columns;
+mod convert;
+mod format;
+pub mod nav;
+mod probe;
+
+pub use columns::Miss;
+pub use convert::{Object, Pointers, VMLINUX, c_type};
+pub use format::{FormatField, Layout, parse_format};
 pub use kernel::{Feature, Identity, Kernel};
-pub use relation::{Access, Builtin, Check, Column, Hook, Relation};
+pub use name::{Argument, Literal, Part, RelationName, parse_duration};
+pub use probe::{relation, require, required_features};
+pub use relation::{Absent, Access, Builtin, Check, Column, Hook, Origin, Relation};
 pub use ty::{DEFAULT_TEXT, EnumType, Pointee, Space, SqlType, TypeRef};

@@ -1,0 +1,166 @@
+//! From a struct to its member: `a.b` and `a -> b`.
+//!
+//! What is found is a place in the BTF of the kernel compiled for; CO-RE moves it on others. Not checked here: that
+//! another kernel has the member; `libbpf` does at load.
+
+use crate::convert::{Object, Pointers, VMLINUX};
+use crate::kernel::Kernel;
+use crate::ty::{Pointee, Space, SqlType, TypeRef};
+use bpfquery_btf::{BitLoad, Bits, Field, Kind, Tag, TypeId};
+use bpfquery_diag::{Result, nearest};
+
+/// A member of a struct or union, seen from a struct that holds it at whatever depth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its type: `char name[16]` is text that stands in memory, a struct in a struct is `Struct`.
+    pub ty: SqlType,
+    /// The struct that `path`, `offset` and `bits` count from: the root of the CO-RE relocation.
+    pub base: TypeRef,
+    /// The member's index in each struct from `base` inwards, anonymous ones included: `0:1:2` as CO-RE writes it is
+    /// a 0 and then these.
+    pub path: Vec<u32>,
+    /// Bytes from `base`'s start to the first byte to load: of a bitfield, that of the word that holds it.
+    pub offset: u32,
+    /// Bytes to load, or that the member takes where it lives in memory; 0 for a flexible array.
+    pub size: u32,
+    /// Present for a bitfield.
+    pub bits: Option<BitField>,
+    /// Whether the value is two's complement.
+    pub signed: bool,
+}
+
+/// How a bitfield's value is got from its word: shift left, then right (arithmetically when it is signed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BitField {
+    /// Bits from the base's start.
+    pub offset: u32,
+    /// Width in bits.
+    pub width: u32,
+    /// Bits to shift left within 64.
+    pub left: u32,
+    /// Bits to shift right then.
+    pub right: u32,
+}
+
+/// Why there is no member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// The base is no struct and no pointer to one: an integer, text.
+    NoStruct,
+    /// The BTF has no definition of the struct, so its members are not known.
+    Undefined {
+        /// The struct's tag.
+        name: String,
+    },
+    /// No member has this name.
+    Unknown {
+        /// The struct's tag.
+        in_struct: String,
+        /// The name that was probably meant.
+        nearest: Option<String>,
+    },
+    /// A bitfield across more than 8 aligned bytes.
+    WideBitfield,
+}
+
+impl Member {
+    /// The member `inner` of this member, which must be an embedded struct: both from the same base, so that one
+    /// relocation and one read reach it.
+    #[must_use]
+    pub fn then(&self, inner: &Member) -> Member {
+        let path = self.path.iter().chain(&inner.path).copied().collect();
+        let bits = inner.bits.map(|bits| BitField { offset: bits.offset + 8 * self.offset, ..bits });
+        Member { base: self.base.clone(), path, offset: self.offset + inner.offset, bits, ..inner.clone() }
+    }
+}
+
+/// The member `name` of a struct, or of what a pointer to a struct points at. Memory is the kernel's if the pointer's
+/// is; what `space` a struct in user memory holds pointers to is the user's.
+pub fn member(kernel: &dyn Kernel, of: &SqlType, name: &str) -> Result<std::result::Result<Member, Wrong>> {
+    let (base, space) = match of {
+        SqlType::Struct(base) => (base, Space::Kernel),
+        SqlType::Pointer { to: Pointee::Struct(base), space } => (base, *space),
+        _ => return Ok(Err(Wrong::NoStruct)),
+    };
+    let Some((object, id)) = definition(kernel, base)? else {
+        return Ok(Err(Wrong::Undefined { name: base.name.clone() }));
+    };
+    let Some(field) = object.btf.field(id, name).or_else(|| unique_in_other_case(&object, id, name)) else {
+        let fields = object.btf.fields(id);
+        let near = nearest(name, fields.iter().map(|field| field.name)).map(str::to_string);
+        return Ok(Err(Wrong::Unknown { in_struct: base.name.clone(), nearest: near }));
+    };
+    Ok(found(&object, object.type_ref(id), &field, space))
+}
+
+/// The names and C types of a struct's members, those of anonymous ones in their place; empty when it is not defined.
+pub fn members(kernel: &dyn Kernel, of: &TypeRef) -> Result<Vec<(String, String)>> {
+    let Some((object, id)) = definition(kernel, of)? else {
+        return Ok(Vec::new());
+    };
+    let text = |field: &Field<'_>| (field.name.to_string(), crate::convert::c_type(&object.btf, field.ty));
+    Ok(object.btf.fields(id).iter().map(text).collect())
+}
+
+/// The BTF that a type is in; `None` when its module is not there.
+pub fn object(kernel: &dyn Kernel, name: &str) -> Result<Option<Object>> {
+    if name == VMLINUX {
+        return Ok(Some(Object::vmlinux(kernel.btf()?)));
+    }
+    Ok(kernel.module_btf(name)?.map(|btf| Object { name: name.to_string(), btf }))
+}
+
+/// Where a struct is defined: by its id, or by name in its own object and then in vmlinux.
+pub fn definition(kernel: &dyn Kernel, of: &TypeRef) -> Result<Option<(Object, TypeId)>> {
+    let Some(object) = object(kernel, &of.object)? else {
+        return Ok(None);
+    };
+    if of.id != 0 {
+        let id = TypeId(of.id);
+        return Ok(object.btf.composite(id).is_some().then_some((object, id)));
+    }
+    if of.name.is_empty() {
+        return Ok(None);
+    }
+    let find = |tag| object.btf.find(tag, &of.name);
+    let typedef = || find(Tag::Typedef).filter(|id| object.btf.composite(*id).is_some());
+    let id = find(Tag::Struct).or_else(|| find(Tag::Union)).or_else(typedef);
+    Ok(id.map(|id| (object, id)))
+}
+
+/// The one member whose name differs in case only.
+fn unique_in_other_case<'a>(object: &'a Object, id: TypeId, name: &str) -> Option<Field<'a>> {
+    let mut similar = object.btf.fields(id).into_iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+    let first = similar.next()?;
+    similar.next().is_none().then_some(first)
+}
+
+/// The member in our words.
+fn found(object: &Object, base: TypeRef, field: &Field<'_>, space: Space) -> std::result::Result<Member, Wrong> {
+    let btf = &object.btf;
+    let pointers = if space == Space::User { Pointers::USER } else { Pointers::KERNEL };
+    let ty = object.sql_type(field.ty, pointers);
+    let declared = btf.size_of(field.ty).unwrap_or(0);
+    let signed = ty.scalar().is_some_and(|(_, signed)| signed);
+    let (offset, size, bits) = match field.bits {
+        None => (field.offset, declared, None),
+        Some(bits) => {
+            let (load, bits) = bit_field(bits, declared).ok_or(Wrong::WideBitfield)?;
+            (load.offset, load.size, Some(bits))
+        }
+    };
+    Ok(Member { name: field.name.to_string(), ty, base, path: field.path.clone(), offset, size, bits, signed })
+}
+
+fn bit_field(bits: Bits, declared: u32) -> Option<(BitLoad, BitField)> {
+    let load = bits.load(declared)?;
+    Some((load, BitField { offset: bits.offset, width: bits.size, left: load.left, right: load.right }))
+}
+
+/// Whether the type behind a reference is a union, for its printing.
+pub fn is_union(kernel: &dyn Kernel, of: &TypeRef) -> Result<bool> {
+    let found = definition(kernel, of)?;
+    Ok(found.is_some_and(|(object, id)| matches!(object.btf.resolve(id), Kind::Union(_))))
+}

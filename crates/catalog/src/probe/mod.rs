@@ -1,0 +1,196 @@
+//! From a name to a relation: one file for each kind of probe.
+//!
+//! What must hold: a relation's columns are what its hook's context really holds on this kernel; what cannot be
+//! reached is in `absent`, with the reason. Not checked here: whether this kernel or these privileges can attach it;
+//! [`required_features`] says what that takes.
+
+mod function;
+mod raw_tracepoint;
+mod timer;
+mod tracepoint;
+
+use crate::kernel::{Feature, Identity, Kernel};
+use crate::name::{Part, RelationName};
+use crate::relation::{Access, Builtin, Column, Hook, Relation};
+use bpfquery_diag::{Diagnostic, Result, Unsupported, nearest};
+use std::collections::BTreeSet;
+
+/// The first words of relations' names, and how each goes on.
+const KINDS: [(&str, &str); 8] = [
+    ("tracepoint", "tracepoint.CATEGORY.EVENT"),
+    ("rawtracepoint", "rawtracepoint.EVENT"),
+    ("kprobe", "kprobe.FUNCTION"),
+    ("kretprobe", "kretprobe.FUNCTION"),
+    ("fentry", "fentry.FUNCTION"),
+    ("fexit", "fexit.FUNCTION"),
+    ("interval", "interval(DURATION)"),
+    ("profile", "profile(HZ)"),
+];
+
+/// Words that the language's design keeps for relations that are not there yet.
+const PLANNED: [&str; 19] = [
+    "syscall",
+    "uprobe",
+    "uretprobe",
+    "usdt",
+    "perf",
+    "xdp",
+    "tc",
+    "packets",
+    "tcp_packets",
+    "udp_packets",
+    "traffic",
+    "iter",
+    "map",
+    "bpf",
+    "information_schema",
+    "pcap",
+    "file",
+    "lsm",
+    "kfunc",
+];
+
+/// The relation of a name that stands after FROM.
+///
+/// # Errors
+/// A diagnostic at the part of the name that is to blame: `unknown-relation`, `unknown-event`, `unknown-function`,
+/// `not-traceable`, `ambiguous-name`, `wrong-arguments`, `unsupported-relation`; or what `kernel` could not answer.
+pub fn relation(kernel: &dyn Kernel, name: &RelationName) -> Result<Relation> {
+    let Some((first, rest)) = name.parts.split_first() else {
+        return Err(Diagnostic::new("unknown-relation", name.span(), "a relation has a name").into());
+    };
+    if let Some(part) = rest.iter().find(|part| part.text.contains(['*', '?'])) {
+        let fact = format!("\"{}\" names several probes, which is not supported yet", name.path());
+        return Err(Diagnostic::new("unsupported-relation", part.span, fact).help("name one probe").into());
+    }
+    match first.text.to_ascii_lowercase().as_str() {
+        "interval" => return timer::interval(name),
+        "profile" => return timer::profile(name),
+        _ => refuse_arguments(name)?,
+    }
+    match (first.text.to_ascii_lowercase().as_str(), rest) {
+        ("tracepoint", [category, event]) => tracepoint::relation(kernel, category, event),
+        ("tracepoint", [event]) => Err(tracepoint::without_category(kernel, event)?.into()),
+        ("rawtracepoint", [event]) => raw_tracepoint::relation(kernel, event),
+        ("kprobe", [path @ .., function]) => function::relation(kernel, function::Kind::Kprobe, path, function),
+        ("kretprobe", [path @ .., function]) => function::relation(kernel, function::Kind::Kretprobe, path, function),
+        ("fentry", [path @ .., function]) => function::relation(kernel, function::Kind::Fentry, path, function),
+        ("fexit", [path @ .., function]) => function::relation(kernel, function::Kind::Fexit, path, function),
+        (_, []) => tracepoint::bare(kernel, first),
+        (word, _) => Err(unknown(name, word).into()),
+    }
+}
+
+/// What a kernel must be able to do for a hook to be attached.
+pub fn required_features(hook: &Hook) -> BTreeSet<Feature> {
+    match hook {
+        Hook::Tracepoint { .. } => BTreeSet::from([Feature::Tracepoint]),
+        Hook::RawTracepoint { .. } | Hook::Once => BTreeSet::from([Feature::RawTracepoint]),
+        Hook::Kprobe { .. } | Hook::Kretprobe { .. } => BTreeSet::from([Feature::Kprobe]),
+        Hook::Fentry { .. } | Hook::Fexit { .. } => BTreeSet::from([Feature::Trampoline, Feature::Btf]),
+        Hook::Interval { .. } | Hook::Profile { .. } => BTreeSet::from([Feature::PerfClock]),
+    }
+}
+
+/// Refuses a hook that this kernel cannot attach.
+///
+/// # Errors
+/// [`Unsupported`] with the first missing feature and what to use instead.
+pub fn require(identity: &Identity, hook: &Hook) -> Result<()> {
+    let missing = required_features(hook).into_iter().find(|feature| !identity.features.contains(feature));
+    match missing {
+        Some(feature) => Err(lacks(identity, hook, feature).into()),
+        None => Ok(()),
+    }
+}
+
+fn lacks(identity: &Identity, hook: &Hook, feature: Feature) -> Unsupported {
+    let detail = format!("kernel {} cannot attach {hook}", identity.release);
+    let refusal = match feature.since() {
+        Some(version) => Unsupported::new(feature.title()).since(version),
+        None => Unsupported::new(feature.title()),
+    };
+    refusal.detail(detail).help(instead(identity, hook))
+}
+
+/// What else shows about the same.
+fn instead(identity: &Identity, hook: &Hook) -> String {
+    let has = |feature| identity.features.contains(&feature);
+    match hook {
+        Hook::Kprobe { function, .. } if has(Feature::Trampoline) => format!("use fentry.{function}"),
+        Hook::Kretprobe { function, .. } if has(Feature::Trampoline) => format!("use fexit.{function}"),
+        Hook::Fentry { function, .. } if has(Feature::Kprobe) => format!("use kprobe.{function}"),
+        Hook::Fexit { function, .. } if has(Feature::Kprobe) => format!("use kretprobe.{function}"),
+        Hook::Kprobe { .. }
+        | Hook::Kretprobe { .. }
+        | Hook::Fentry { .. }
+        | Hook::Fexit { .. }
+        | Hook::Tracepoint { .. }
+        | Hook::RawTracepoint { .. }
+        | Hook::Interval { .. }
+        | Hook::Profile { .. }
+        | Hook::Once => "look for a tracepoint with `bpfquery list 'tracepoint.*'`".to_string(),
+    }
+}
+
+impl Relation {
+    /// The relation of a query without FROM: one row.
+    pub fn once() -> Relation {
+        Relation::new(Hook::Once)
+    }
+
+    /// A relation with the built-in columns only.
+    pub(crate) fn new(hook: Hook) -> Relation {
+        let columns = Builtin::ALL.into_iter().map(Column::builtin).collect();
+        Relation { name: hook.to_string(), hook, columns, absent: Vec::new() }
+    }
+}
+
+/// Eight bytes of the context.
+fn slot(offset: u16) -> Access {
+    Access::Context { offset, size: 8 }
+}
+
+fn refuse_arguments(name: &RelationName) -> Result<()> {
+    match name.args.as_deref() {
+        None => Ok(()),
+        Some(args) => {
+            let span = args.iter().fold(name.span(), |all, arg| all.to(arg.span));
+            let fact = format!("{} takes no arguments", name.path());
+            Err(Diagnostic::new("wrong-arguments", span, fact).into())
+        }
+    }
+}
+
+fn unknown(name: &RelationName, word: &str) -> Diagnostic {
+    let span = name.parts.first().map_or_else(|| name.span(), |part| part.span);
+    if PLANNED.contains(&word) {
+        let fact = format!("relation \"{}\" is not supported yet", name.path());
+        return Diagnostic::new("unsupported-relation", span, fact).help(kinds());
+    }
+    let known = KINDS.iter().find(|(kind, _)| *kind == word);
+    match known {
+        Some((kind, form)) => {
+            Diagnostic::new("unknown-relation", name.span(), format!("\"{}\" names no {kind}", name.path()))
+                .help(format!("write {form}"))
+        }
+        None => {
+            let near = nearest(word, KINDS.iter().map(|(kind, _)| *kind));
+            let refusal = Diagnostic::new("unknown-relation", span, format!("there is no kind of relation \"{word}\""));
+            match near {
+                Some(_) => refusal.did_you_mean(near),
+                None => refusal.help(kinds()),
+            }
+        }
+    }
+}
+
+fn kinds() -> String {
+    let forms: Vec<&str> = KINDS.iter().map(|(_, form)| *form).collect();
+    format!("relations are {}, or a unique event name", forms.join(", "))
+}
+
+/// A part's text with its place, as an unknown something.
+fn unknown_part(code: &'static str, what: &str, part: &Part) -> Diagnostic {
+    Diagnostic::new(code, part.span, format!("{what} \"{}\" does not exist in this kernel", part.text))
+}

@@ -1,0 +1,79 @@
+//! `rawtracepoint.EVENT`: the context is the array of the tracepoint's arguments, 8 bytes each.
+//!
+//! The kernel declares `typedef void (*btf_trace_EVENT)(void *__data, …)` for each (include/trace/bpf_probe.h, Linux
+//! 6.1); `__data` is not in the context. Not checked: whether an argument is NULL.
+
+use super::slot;
+use crate::convert::{Object, Pointers, c_type};
+use crate::kernel::Kernel;
+use crate::name::Part;
+use crate::relation::{Column, Hook, Origin, Relation};
+use bpfquery_btf::Tag;
+use bpfquery_diag::{Diagnostic, Result, nearest};
+
+/// What a raw tracepoint's typedef is called.
+pub(crate) const PREFIX: &str = "btf_trace_";
+
+/// `MAX_TRACE_ARGS` is 12 (include/linux/tracepoint.h has up to 12 arguments, Linux 6.1).
+const MAX_ARGUMENTS: usize = 12;
+
+pub(super) fn relation(kernel: &dyn Kernel, event: &Part) -> Result<Relation> {
+    let Some((object, params)) = prototype(kernel, &event.text)? else {
+        return Err(unknown(kernel, event)?.into());
+    };
+    let mut relation = Relation::new(Hook::RawTracepoint { event: event.text.clone() });
+    for (index, (name, id)) in params.into_iter().take(MAX_ARGUMENTS).enumerate() {
+        // At most 12 of them.
+        let index = index as u16;
+        relation.columns.push(Column {
+            name: if name.is_empty() { format!("arg{index}") } else { name },
+            ty: object.sql_type(id, Pointers::KERNEL),
+            access: slot(8 * index),
+            origin: Origin::Parameter { index, c_type: c_type(&object.btf, id) },
+        });
+    }
+    Ok(relation)
+}
+
+/// A raw tracepoint's parameters without `__data`, from vmlinux or the first module that has it.
+pub(crate) fn prototype(
+    kernel: &dyn Kernel,
+    event: &str,
+) -> Result<Option<(Object, Vec<(String, bpfquery_btf::TypeId)>)>> {
+    let typedef = format!("{PREFIX}{event}");
+    let mut objects = vec![Object::vmlinux(kernel.btf()?)];
+    if objects[0].btf.find(Tag::Typedef, &typedef).is_none() {
+        for name in kernel.modules()? {
+            objects.extend(kernel.module_btf(&name)?.map(|btf| Object { name, btf }));
+        }
+    }
+    for object in objects {
+        let Some(id) = object.btf.find(Tag::Typedef, &typedef) else { continue };
+        let Some(proto) = object.btf.proto_of(id) else { continue };
+        let params = proto.params.iter().skip(1).map(|param| (param.name.to_string(), param.ty)).collect();
+        return Ok(Some((object, params)));
+    }
+    Ok(None)
+}
+
+/// The names of vmlinux's raw tracepoints, sorted.
+pub(crate) fn names(kernel: &dyn Kernel) -> Result<Vec<String>> {
+    let btf = kernel.btf()?;
+    let mut names: Vec<String> =
+        btf.own_named(Tag::Typedef).filter_map(|(_, name)| name.strip_prefix(PREFIX)).map(str::to_string).collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn unknown(kernel: &dyn Kernel, event: &Part) -> Result<Diagnostic> {
+    let known = names(kernel)?;
+    let refusal = super::unknown_part("unknown-event", "raw tracepoint", event);
+    Ok(match nearest(&event.text, known.iter().map(String::as_str)) {
+        None if event.text.starts_with("sys_enter_") => {
+            refusal.help("system calls have rawtracepoint.sys_enter with their number in \"id\"")
+        }
+        None if event.text.starts_with("sys_exit_") => refusal.help("system calls have rawtracepoint.sys_exit"),
+        near => refusal.did_you_mean(near),
+    })
+}
