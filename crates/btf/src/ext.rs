@@ -255,7 +255,7 @@ fn relo_words(section: &ExtSection) -> Vec<[u32; 4]> {
 fn header_len(bytes: &[u8]) -> Result<usize> {
     let len = u32_at(bytes, 4) as usize;
     match bytes {
-        [0x9f, 0xeb, 1, 0, ..] if len >= 24 && len % 4 == 0 && len <= bytes.len() => Ok(len),
+        [0x9f, 0xeb, 1, 0, ..] if len >= 24 && len.is_multiple_of(4) && len <= bytes.len() => Ok(len),
         _ => Err(Error::new("this is not little-endian .BTF.ext of version 1")),
     }
 }
@@ -269,7 +269,7 @@ fn records<const N: usize>(bytes: &[u8], header: usize, at: usize) -> Result<Vec
     }
     let part = bytes.get(start..start + len).ok_or_else(bad)?;
     let size = u32_at(part, 0) as usize;
-    if size < 4 * N || size % 4 != 0 || part.len() < 4 {
+    if size < 4 * N || !size.is_multiple_of(4) || part.len() < 4 {
         return Err(bad());
     }
     let mut out = Vec::new();

@@ -16,13 +16,19 @@ mod btf;
 mod kind;
 mod query;
 
+mod display;
+
 mod builder;
 mod ext;
 mod ident;
 mod maps;
 
+mod core_types;
+mod core_write;
+
 pub use btf::{Btf, POINTER_SIZE};
 pub use builder::{Builder, NewMember, StrOff};
+pub use core_types::{CoreEnd, CoreRef, CoreSpec, CoreTypes, Leaf};
 pub use error::{Error, Result};
 pub use ext::{CoreKind, CoreRelo, Ext, ExtSection, FuncInfo, LineInfo};
 pub use ident::c_identifier;

@@ -71,7 +71,7 @@ fn check_preamble(bytes: &[u8]) -> Result<usize> {
         _ => return Err(Error::new("this is not BTF: no magic number, or too short")),
     }
     let len = u32_at(bytes, 4) as usize;
-    if len < HEADER || len > bytes.len() || len % 4 != 0 {
+    if len < HEADER || len > bytes.len() || !len.is_multiple_of(4) {
         return Err(Error::new(format!("a BTF header cannot have {len} bytes")));
     }
     Ok(len)
