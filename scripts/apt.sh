@@ -6,17 +6,11 @@
 APT=$CACHE/apt
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# The address, on the machine's own mirror, of the archive that holds its Debian suite: `main` or `security`.
+# The address, on the machine's own mirror, of the archive that holds SUITE; it comes from apt's configuration alone,
+# whatever its format, so that a machine that has never read an index will do.
 mirror() {
-  local suites
-  case $1 in
-    main) suites='^(bookworm|oldstable|stable)$' ;;
-    security) suites='^(bookworm|oldstable|stable)-security$' ;;
-  esac
-  # The inner quotes are apt's own fields, not the shell's.
-  # shellcheck disable=SC2016
-  apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(CREATED_BY)' |
-    awk -v s="$suites" '$3 == "Packages" && $2 ~ s { print $1; exit }' | sed 's,/$,,'
+  apt-get -o "Dir::State::lists=$APT/none" --print-uris update |
+    sed -n "s,^'\(.*\)/dists/$1/InRelease' .*,\1,p" | head -n 1
 }
 
 apt_options() {
@@ -35,11 +29,11 @@ private_apt() {
   "$tool" "${options[@]}" "$@"
 }
 
-# Writes the sources and reads the indexes, unless that was done within the last hour ("fresh" forces it).
+# apt_refresh hourly|now: writes the sources and reads the indexes; "hourly" may find them read already.
 apt_refresh() {
-  [ "${1:-}" = fresh ] || [ -z "$(find "$APT/updated" -mmin -60 2>/dev/null)" ] || return 0
+  [ "$1" = now ] || [ -z "$(find "$APT/updated" -mmin -60 2>/dev/null)" ] || return 0
   local main security
-  main=$(mirror main) security=$(mirror security)
+  main=$(mirror bookworm) security=$(mirror bookworm-security)
   [ -n "$main" ] || die "no Debian 12 (bookworm) source in this machine's apt; add one, then run scripts/setup.sh"
   # Machines without the security archive in their sources still find it beside the main one.
   security=${security:-${main%/debian}/debian-security}

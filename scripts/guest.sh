@@ -38,6 +38,7 @@ add_libraries() {
 
 base_archive() {
   local key file
+  # shellcheck disable=SC2153 # ROOT is lib.sh's
   key=$(stat -L -c '%n %s %Y' "${BASE_PROGRAMS[@]}" /bin/busybox "$ROOT/scripts/guest.sh" "$ROOT/scripts/guest/init" |
     sha256sum | cut -c1-16)
   file=$VM/base-$key.cpio

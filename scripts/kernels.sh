@@ -6,7 +6,9 @@
 # can still be downloaded is taken, nothing is installed, and a kernel that cannot be had is a
 # failure. A kernel that is there already is kept without asking the mirror, unless --refresh.
 
+# shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=apt.sh
 . "$ROOT/scripts/apt.sh"
 
 ALL=(5.10 6.1 6.12 6.18 7.2)
@@ -50,7 +52,7 @@ arrange() {
   rm -rf "$dir" && mkdir -p "$dir"
   cp "$(first "$raw/boot/vmlinuz-$release" "$modules/vmlinuz")" "$dir/vmlinuz" || return 1
   cp "$(first "$raw/boot/config-$release" "$modules/config")" "$dir/config" || return 1
-  mv "$modules" "$dir/modules"
+  mv "$modules" "$dir/modules" || return 1
   rm -f "$dir/modules/build" "$dir/modules/source"
   echo "$release" >"$dir/release"
 }
@@ -85,8 +87,8 @@ fetch() {
   if [ -z "$REFRESH" ] && [ -e "$dir/release" ]; then unlock; return 0; fi
   mkdir -p "$CACHE/kernels"
   # An index may be older than the pool behind it, which drops packages: read it again before giving up.
-  { with_index "" && try_candidates "$series" "$dir"; } ||
-    { with_index fresh && try_candidates "$series" "$dir"; } ||
+  { with_index hourly && try_candidates "$series" "$dir"; } ||
+    { with_index now && try_candidates "$series" "$dir"; } ||
     die "no kernel of series $series can be downloaded from this machine's Debian mirror"
   unlock
 }

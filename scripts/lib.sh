@@ -9,8 +9,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${BPFQUERY_CACHE:-$ROOT/.cache}
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 case $TARGET in /*) ;; *) TARGET=$ROOT/$TARGET ;; esac
-# The profile of every binary that tests run: one profile for all of them, so that nothing is built twice.
-PROFILE=${BPFQUERY_PROFILE:-fast}
+# The profile of the binaries that run on kernels: one for all of them, so that nothing is built twice.
+export PROFILE=${BPFQUERY_PROFILE:-fast}
 # bpftool of the private package stands before the distribution's older one.
 BPFTOOL_DIR=$CACHE/bpftool/usr/sbin
 export PATH="$BPFTOOL_DIR:$PATH:/usr/sbin:/sbin"

@@ -8,7 +8,9 @@
 # machine that does not finish ends with 124 (time) or 125 (anything else) and the kernel's last words.
 # Two machines may run at once. Not checked: that the emulated clock keeps pace with the real one.
 
+# shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=guest.sh disable=SC2153
 . "$ROOT/scripts/guest.sh"
 
 results='' log='' seconds=120

@@ -4,6 +4,7 @@
 # Compiles testdata/workloads/*.c to TARGET/workloads, each newer than its source, and prints that
 # directory. The programs are dynamic, because a static one never calls libc's symbols, which probes want.
 
+# shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 from=$ROOT/testdata/workloads into=$TARGET/workloads
