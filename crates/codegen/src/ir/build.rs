@@ -4,8 +4,8 @@
 //! right as a whole is the verifier's business.
 
 use super::{
-    Access, BinOp, Block, BlockData, Cond, Context, CoreId, CoreReloc, Func, GlobalData, GlobalId, Inst, InstData, MapData, MapId,
-    Op, PtrKind, SlotData, SlotId, Terminator, Type, Value, ValueData,
+    Access, BinOp, Block, BlockData, Cond, Context, CoreId, CoreReloc, Func, GlobalData, GlobalId, Inst, InstData,
+    MapData, MapId, Op, PtrKind, SlotData, SlotId, Terminator, Type, Value, ValueData,
 };
 use bpfquery_diag::Span;
 use bpfquery_isa::Helper;
@@ -229,7 +229,14 @@ impl Builder {
     }
 
     /// Two ways, with arguments.
-    pub fn branch_with(&mut self, cond: Cond, a: Value, b: Value, then: (Block, &[Value]), otherwise: (Block, &[Value])) {
+    pub fn branch_with(
+        &mut self,
+        cond: Cond,
+        a: Value,
+        b: Value,
+        then: (Block, &[Value]),
+        otherwise: (Block, &[Value]),
+    ) {
         let then = (then.0, then.1.to_vec());
         let otherwise = (otherwise.0, otherwise.1.to_vec());
         self.terminate(Terminator::Branch { cond, a, b, then, otherwise });

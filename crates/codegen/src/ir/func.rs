@@ -164,6 +164,13 @@ pub enum CoreWhat {
     RshiftU64,
 }
 
+impl BlockData {
+    /// Whether a pass has emptied it: nothing in it and no terminator. Such a block is as good as not there.
+    pub fn is_removed(&self) -> bool {
+        self.params.is_empty() && self.insts.is_empty() && self.terminator == Terminator::None
+    }
+}
+
 impl Func {
     /// The block's data.
     pub fn block(&self, block: Block) -> &BlockData {

@@ -10,12 +10,36 @@
 //! BPF has no instruction that makes a truth value: conditions are branches, and a boolean in a register is a block
 //! parameter that receives 0 or 1.
 
+//!
+//! ```text
+//! func q context 64 {
+//!   slot s0 "key" 8
+//!   map m0 "groups": percpu_hash 8 -> 16, 10240
+//! b0(v0: ctx):
+//!   v1 = load.u64 v0, 32
+//!   v2 = const 3
+//!   br.ne v1, v2, b1(v1), b2
+//! ```
+//!
+//! [`parse`] reads what `Display` prints, [`verify`] says what must hold, [`crate::interp`] runs it.
+
 mod build;
+mod cfg;
 mod entity;
 mod func;
+mod names;
 mod op;
+mod parse;
+mod print;
+mod verify;
 
 pub use build::Builder;
+pub use cfg::Cfg;
 pub use entity::{Block, CoreId, GlobalId, Inst, MapId, SlotId, Value};
-pub use func::{BlockData, Context, CoreReloc, CoreWhat, Func, Global, GlobalData, InstData, MapData, MapKind, SlotData, ValueData};
+pub use func::{
+    BlockData, Context, CoreReloc, CoreWhat, Func, Global, GlobalData, InstData, MapData, MapKind, SlotData, ValueData,
+};
 pub use op::{Access, BinOp, Cond, Op, PtrKind, Terminator, Type};
+pub use parse::{ParseError, parse};
+pub use print::WithSql;
+pub use verify::{At, VerifyError, verify};

@@ -232,7 +232,60 @@ impl Type {
     }
 }
 
+impl Op {
+    /// The values it reads, in the order that it prints them.
+    pub fn operands(&self) -> Vec<Value> {
+        match self {
+            Op::Const(_) | Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Core(_) => Vec::new(),
+            Op::Bin(_, a, b) => vec![*a, *b],
+            Op::Extend { value, .. } => vec![*value],
+            Op::Load { base, .. } => vec![*base],
+            Op::Store { base, value, .. } | Op::AtomicAdd { base, value, .. } => vec![*base, *value],
+            Op::Call { args, .. } => args.clone(),
+        }
+    }
+
+    /// The same, to be replaced.
+    pub fn operands_mut(&mut self) -> Vec<&mut Value> {
+        match self {
+            Op::Const(_) | Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Core(_) => Vec::new(),
+            Op::Bin(_, a, b) => vec![a, b],
+            Op::Extend { value, .. } => vec![value],
+            Op::Load { base, .. } => vec![base],
+            Op::Store { base, value, .. } | Op::AtomicAdd { base, value, .. } => vec![base, value],
+            Op::Call { args, .. } => args.iter_mut().collect(),
+        }
+    }
+}
+
 impl Terminator {
+    /// The values it reads: what it tests, then the arguments it passes on.
+    pub fn operands(&self) -> Vec<Value> {
+        let mut values = match self {
+            Terminator::Jump(..) | Terminator::None => Vec::new(),
+            Terminator::Branch { a, b, .. } => vec![*a, *b],
+            Terminator::BranchNull { pointer, .. } => vec![*pointer],
+            Terminator::Return(value) => vec![*value],
+        };
+        values.extend(self.targets().into_iter().flat_map(|(_, args)| args));
+        values
+    }
+
+    /// The same, to be replaced.
+    pub fn operands_mut(&mut self) -> Vec<&mut Value> {
+        match self {
+            Terminator::None => Vec::new(),
+            Terminator::Jump(_, args) => args.iter_mut().collect(),
+            Terminator::Branch { a, b, then, otherwise, .. } => {
+                [a, b].into_iter().chain(&mut then.1).chain(&mut otherwise.1).collect()
+            }
+            Terminator::BranchNull { pointer, null, non_null } => {
+                [pointer].into_iter().chain(&mut null.1).chain(&mut non_null.1).collect()
+            }
+            Terminator::Return(value) => vec![value],
+        }
+    }
+
     /// The blocks it may go to, with the arguments for each; `BranchNull`'s pointer argument is not among them.
     pub fn targets(&self) -> Vec<(Block, &[Value])> {
         match self {

@@ -1,0 +1,204 @@
+//! Accesses stay inside, are aligned, and read what was written.
+//!
+//! For each byte of each slot, the walk keeps whether all paths have written it, and whether to the same bytes each time.
+//! Where paths meet, what holds on all of them remains.
+
+use super::helper::{Arg, signature};
+use super::place::{Origin, Place, Places};
+use super::{At, Checked, fail};
+use crate::ir::{Access, Block, Cfg, Func, Op, SlotId, Type, Value};
+use bpfquery_isa::Helper;
+use std::collections::BTreeMap;
+
+/// How much is known of a byte of the stack; more is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Byte {
+    /// Not written on some path.
+    Unwritten,
+    /// Written as far as the kernel's verifier knows; behind a string's NUL it is what was there.
+    Perhaps,
+    /// Written.
+    Written,
+}
+
+type Stack = Vec<Vec<Byte>>;
+
+pub(super) fn check(func: &Func, cfg: &Cfg, places: &Places) -> Checked {
+    let fresh: Stack = func.slots.iter().map(|slot| vec![Byte::Unwritten; slot.size as usize]).collect();
+    let mut ends: BTreeMap<Block, Stack> = BTreeMap::new();
+    for &block in cfg.order() {
+        let before = cfg.predecessors(block).iter().filter_map(|p| ends.get(p)).cloned();
+        let stack = before.reduce(meet).unwrap_or_else(|| fresh.clone());
+        let mut walk = Walk { func, places, stack, at: At::Block(block) };
+        for &inst in &func.block(block).insts {
+            walk.at = At::Inst(block, inst);
+            walk.inst(&func.inst(inst).op)?;
+        }
+        ends.insert(block, walk.stack);
+    }
+    Ok(())
+}
+
+fn meet(mut a: Stack, b: Stack) -> Stack {
+    for (x, y) in a.iter_mut().flatten().zip(b.iter().flatten()) {
+        *x = (*x).min(*y);
+    }
+    a
+}
+
+struct Walk<'a> {
+    func: &'a Func,
+    places: &'a Places,
+    stack: Stack,
+    at: At,
+}
+
+impl Walk<'_> {
+    fn inst(&mut self, op: &Op) -> Checked {
+        match op {
+            Op::Load { access, base, offset } => self.load(*access, *base, *offset),
+            Op::Store { access, base, offset, .. } => {
+                self.access(*base, *offset, access.bytes(), false)?;
+                self.write(*base, Some((*offset).into()), access.bytes().into(), Byte::Written);
+                Ok(())
+            }
+            Op::AtomicAdd { base, offset, .. } => self.access(*base, *offset, 8, true),
+            Op::Call { helper, args } => self.call(*helper, args),
+            Op::Const(_) | Op::Bin(..) | Op::Extend { .. } => Ok(()),
+            Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Core(_) => Ok(()),
+        }
+    }
+
+    fn load(&self, access: Access, base: Value, offset: i16) -> Checked {
+        self.access(base, offset, access.bytes(), false)?;
+        for place in self.places.of(base) {
+            self.read(place, offset.into(), access.bytes().into(), Byte::Perhaps)?;
+        }
+        Ok(())
+    }
+
+    fn access(&self, base: Value, offset: i16, bytes: u32, atomic: bool) -> Checked {
+        for place in self.places.of(base) {
+            self.bounds(place, offset.into(), bytes.into())?;
+            let align = match place.origin {
+                Origin::Context if self.func.context.words_only && bytes != 8 => {
+                    return Err(self.error("only words may be loaded from the context"));
+                }
+                Origin::Context | Origin::Slot(_) => bytes,
+                _ if atomic => 8,
+                Origin::Map(_) | Origin::MapValue(_) | Origin::Record(_) | Origin::Global(_) => 1,
+            };
+            let at = place.offset.map(|at| at + i64::from(offset));
+            if at.is_some_and(|at| at % i64::from(align) != 0) {
+                let text = place.text(self.func);
+                return Err(self.error(format!("{} of {text} is not aligned to {align}", at.unwrap_or(0))));
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, helper: Helper, args: &[Value]) -> Checked {
+        let signature = signature(helper).unwrap_or(&[]);
+        for (&arg, &value) in signature.iter().zip(args) {
+            let size = |of: usize| args.get(of).and_then(|&size| self.places.constant(size));
+            match arg {
+                Arg::Key | Arg::Element => {
+                    let bytes = self.map_bytes(args[0], arg == Arg::Key);
+                    self.source(value, Some(bytes))?;
+                }
+                Arg::Source(of) => self.source(value, size(of))?,
+                Arg::Destination(of) => {
+                    let size = size(of);
+                    self.destination(helper, value, size)?;
+                }
+                Arg::Keyed { .. } | Arg::Ring | Arg::Record | Arg::Context | Arg::Int => {}
+            }
+        }
+        if helper == Helper::RingbufReserve && self.places.constant(args[1]).is_none_or(|size| size <= 0) {
+            return Err(self.error("a record's size must be a positive constant"));
+        }
+        Ok(())
+    }
+
+    fn map_bytes(&self, map: Value, key: bool) -> i64 {
+        match self.func.ty(map) {
+            Type::Ptr { kind: crate::ir::PtrKind::Map(map), .. } => {
+                let map = self.func.map(map);
+                i64::from(if key { map.key_size } else { map.value_size })
+            }
+            Type::Ptr { .. } | Type::Int => 0,
+        }
+    }
+
+    fn source(&self, value: Value, bytes: Option<i64>) -> Checked {
+        let Some(bytes) = bytes else { return Ok(()) };
+        for place in self.places.of(value) {
+            self.bounds(place, 0, bytes)?;
+            self.read(place, 0, bytes, Byte::Written)?;
+        }
+        Ok(())
+    }
+
+    fn destination(&mut self, helper: Helper, value: Value, bytes: Option<i64>) -> Checked {
+        let Some(bytes) = bytes else { return Ok(()) };
+        if bytes <= 0 {
+            return Err(self.error(format!("{bytes} bytes are none")));
+        }
+        for place in self.places.of(value) {
+            self.bounds(place, 0, bytes)?;
+        }
+        // The kernel's verifier takes all bytes as written (ARG_PTR_TO_UNINIT_MEM); a string read writes up to its NUL.
+        let string = matches!(helper, Helper::ProbeReadStr | Helper::ProbeReadUserStr | Helper::ProbeReadKernelStr);
+        self.write(value, Some(0), bytes, if string { Byte::Perhaps } else { Byte::Written });
+        Ok(())
+    }
+
+    fn bounds(&self, place: Place, offset: i64, bytes: i64) -> Checked {
+        let (Some(at), Some(size)) = (place.offset, self.places.size(self.func, place.origin)) else { return Ok(()) };
+        let start = at + offset;
+        if start >= 0 && start + bytes <= size {
+            return Ok(());
+        }
+        let (end, text) = (start + bytes, place.text(self.func));
+        Err(self.error(format!("bytes {start} to {end} of {text}, which has {size}")))
+    }
+
+    // At a computed offset any byte of the slot may be meant, so all must be there.
+    fn read(&self, place: Place, offset: i64, bytes: i64, least: Byte) -> Checked {
+        let Origin::Slot(slot) = place.origin else { return Ok(()) };
+        let range = match place.offset {
+            Some(at) => range(at + offset, bytes),
+            None => 0..self.stack[slot.index()].len(),
+        };
+        let start = range.start;
+        let byte = self.stack[slot.index()].get(range).and_then(|bytes| bytes.iter().position(|&byte| byte < least));
+        match byte.map(|at| start + at) {
+            None => Ok(()),
+            Some(at) if self.stack[slot.index()][at] == Byte::Unwritten => {
+                Err(self.error(format!("byte {at} of {slot} may not have been written")))
+            }
+            Some(at) => Err(self.error(format!("byte {at} of {slot} may be behind a string's end"))),
+        }
+    }
+
+    // Only where there is no doubt about the place does a write count. A string leaves what was written before.
+    fn write(&mut self, base: Value, offset: Option<i64>, bytes: i64, as_what: Byte) {
+        let mut places = self.places.of(base);
+        let (Some(place), None) = (places.next(), places.next()) else { return };
+        let (Origin::Slot(SlotId(slot)), Some(at), Some(offset)) = (place.origin, place.offset, offset) else { return };
+        let range = range(at + offset, bytes);
+        for byte in self.stack[slot as usize].get_mut(range).into_iter().flatten() {
+            *byte = (*byte).max(as_what);
+        }
+    }
+
+    fn error(&self, message: impl Into<String>) -> super::VerifyError {
+        fail(self.func, self.at, message)
+    }
+}
+
+fn range(start: i64, bytes: i64) -> std::ops::Range<usize> {
+    // Bounds were checked, so neither is negative.
+    let start = usize::try_from(start).unwrap_or(0);
+    start..start + usize::try_from(bytes).unwrap_or(0)
+}
