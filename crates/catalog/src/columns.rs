@@ -116,7 +116,7 @@ mod tests {
         check("mode", false, Ok(own + 2));
         check("MODE", false, Ok(own + 3));
         check("Mode", false, Err(Miss::Ambiguous { names: vec!["mode".into(), "MODE".into()] }));
-        check("comm", true, Err(Miss::Unknown { nearest: Some("mode".into()) }));
+        check("comm", true, Err(Miss::Unknown { nearest: None }));
         check("comn", false, Err(Miss::Unknown { nearest: Some("comm".into()) }));
         check("zzzzzz", false, Err(Miss::Unknown { nearest: None }));
         check("seventh", true, Err(Miss::Absent { why: "it is passed on the stack".into() }));

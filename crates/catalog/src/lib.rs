@@ -8,15 +8,21 @@ mod name;
 mod relation;
 mod ty;
 
+mod check;
 mod columns;
 mod convert;
+mod describe;
 mod format;
+mod glob;
 pub mod nav;
 mod probe;
 
+pub use check::{checks, verify_check};
 pub use columns::Miss;
 pub use convert::{Object, Pointers, VMLINUX, c_type};
+pub use describe::{Described, Description, Listed, describe, list};
 pub use format::{FormatField, Layout, parse_format};
+pub use glob::glob;
 pub use kernel::{Feature, Identity, Kernel};
 pub use name::{Argument, Literal, Part, RelationName, parse_duration};
 pub use probe::{relation, require, required_features};

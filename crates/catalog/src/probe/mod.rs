@@ -5,7 +5,7 @@
 //! [`required_features`] says what that takes.
 
 mod function;
-mod raw_tracepoint;
+pub(crate) mod raw_tracepoint;
 mod timer;
 mod tracepoint;
 
