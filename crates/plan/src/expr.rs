@@ -127,6 +127,63 @@ pub enum CompareOp {
     Ge,
 }
 
+impl ArithOp {
+    /// As SQL writes it.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            ArithOp::Add => "+",
+            ArithOp::Sub => "-",
+            ArithOp::Mul => "*",
+            ArithOp::Div => "/",
+            ArithOp::Mod => "%",
+            ArithOp::And => "&",
+            ArithOp::Or => "|",
+            ArithOp::Xor => "#",
+            ArithOp::Shl => "<<",
+            ArithOp::Shr => ">>",
+        }
+    }
+}
+
+impl CompareOp {
+    /// As SQL writes it.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            CompareOp::Eq => "=",
+            CompareOp::Ne => "<>",
+            CompareOp::Lt => "<",
+            CompareOp::Le => "<=",
+            CompareOp::Gt => ">",
+            CompareOp::Ge => ">=",
+        }
+    }
+
+    /// The one that is true where this is false: `<` becomes `>=`.
+    #[must_use]
+    pub fn negated(self) -> CompareOp {
+        match self {
+            CompareOp::Eq => CompareOp::Ne,
+            CompareOp::Ne => CompareOp::Eq,
+            CompareOp::Lt => CompareOp::Ge,
+            CompareOp::Le => CompareOp::Gt,
+            CompareOp::Gt => CompareOp::Le,
+            CompareOp::Ge => CompareOp::Lt,
+        }
+    }
+
+    /// What it says of an ordering.
+    pub fn holds(self, ordering: std::cmp::Ordering) -> bool {
+        match self {
+            CompareOp::Eq => ordering.is_eq(),
+            CompareOp::Ne => ordering.is_ne(),
+            CompareOp::Lt => ordering.is_lt(),
+            CompareOp::Le => ordering.is_le(),
+            CompareOp::Gt => ordering.is_gt(),
+            CompareOp::Ge => ordering.is_ge(),
+        }
+    }
+}
+
 impl Expr {
     /// An expression at a place.
     pub fn new(kind: ExprKind, ty: SqlType, span: Span) -> Expr {
@@ -136,6 +193,66 @@ impl Expr {
     /// An integer constant.
     pub fn int(value: i128, ty: SqlType, span: Span) -> Expr {
         Expr::new(ExprKind::Literal(Datum::Int(value)), ty, span)
+    }
+
+    /// A boolean constant.
+    pub fn bool(value: bool, span: Span) -> Expr {
+        Expr::new(ExprKind::Literal(Datum::Bool(value)), SqlType::Bool, span)
+    }
+
+    /// Whether both compute the same: equal but for their places in the query.
+    pub fn same(&self, other: &Expr) -> bool {
+        self.without_spans() == other.without_spans()
+    }
+
+    /// The same at no place in the query.
+    #[must_use]
+    pub fn without_spans(&self) -> Expr {
+        self.map(&mut |mut expr| {
+            expr.span = Span::default();
+            expr
+        })
+    }
+
+    /// Every node replaced by what `f` makes of it, operands first.
+    #[must_use]
+    pub fn map(&self, f: &mut impl FnMut(Expr) -> Expr) -> Expr {
+        let mut copy = self.clone();
+        copy.rewrite(f);
+        copy
+    }
+
+    /// Replaces every node by what `f` makes of it, operands first.
+    pub fn rewrite(&mut self, f: &mut impl FnMut(Expr) -> Expr) {
+        for child in self.children_mut() {
+            child.rewrite(f);
+        }
+        let hole = Expr::new(ExprKind::Literal(Datum::Null), SqlType::Null, Span::default());
+        let node = std::mem::replace(self, hole);
+        *self = f(node);
+    }
+
+    /// Calls `f` with every node, operators before operands.
+    pub fn walk<'a>(&'a self, f: &mut impl FnMut(&'a Expr)) {
+        f(self);
+        for child in self.children() {
+            child.walk(f);
+        }
+    }
+
+    /// Whether any node is such.
+    pub fn any(&self, is: &impl Fn(&Expr) -> bool) -> bool {
+        is(self) || self.children().into_iter().any(|child| child.any(is))
+    }
+
+    /// The columns replaced by expressions, by position.
+    #[must_use]
+    pub fn substitute(&self, columns: &[Expr]) -> Expr {
+        self.map(&mut |expr| match expr.kind {
+            // A column that is not there would be a bug of the binder; it stays, and the next stage notices.
+            ExprKind::Column(ColumnId(at)) => columns.get(at as usize).cloned().unwrap_or(expr),
+            _ => expr,
+        })
     }
 
     /// The direct operands, in order of evaluation.

@@ -6,11 +6,14 @@
 //!
 //! Nothing here knows a register, an instruction, or Arrow. Functions and aggregates are a file each.
 
+pub mod aggregates;
 mod datum;
 mod expr;
+pub mod functions;
 mod layout;
 mod plan;
 mod split;
+pub mod typing;
 
 pub use datum::Datum;
 pub use expr::{ArithOp, CompareOp, Expr, ExprKind, ParamId, UnaryOp};

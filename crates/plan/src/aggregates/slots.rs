@@ -1,0 +1,58 @@
+//! The state of a group, as it grows while aggregates expand: equal slots are registered once.
+
+use crate::{ColumnId, Expr, ExprKind, Slot, SlotOp};
+use bpfquery_catalog::SqlType;
+use bpfquery_diag::Span;
+
+/// The slots of a query's aggregates. As a column, `Count` is unsigned bigint, `Sum` decimal, `Min` and `Max` the input's type (NULL
+/// where none was seen), `Histogram` a histogram.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Slots {
+    /// In order of their columns.
+    pub list: Vec<Slot>,
+    /// Each one's type as a column.
+    pub types: Vec<SqlType>,
+}
+
+impl Slots {
+    /// The column of a slot of this kind, which is registered unless an equal one is there.
+    pub fn slot(&mut self, op: SlotOp, input: Option<&Expr>, filter: Option<&Expr>, span: Span) -> Expr {
+        let same = |a: &Option<Expr>, b: Option<&Expr>| match (a, b) {
+            (None, None) => true,
+            (Some(a), Some(b)) => a.same(b),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        let found = self.list.iter().position(|s| s.op == op && same(&s.input, input) && same(&s.filter, filter));
+        let at = found.unwrap_or_else(|| {
+            self.types.push(column_type(op, input));
+            self.list.push(Slot { op, input: input.cloned(), filter: filter.cloned(), span });
+            self.list.len() - 1
+        });
+        Expr::new(ExprKind::Column(ColumnId(index(at))), self.types[at].clone(), span)
+    }
+
+    /// The column that counts the inputs, and its index.
+    pub fn seen(&mut self, input: &Expr, filter: Option<&Expr>, span: Span) -> (Expr, u32) {
+        let column = self.slot(SlotOp::Count, Some(input), filter, span);
+        let at = match column.kind {
+            ExprKind::Column(ColumnId(at)) => at,
+            // `slot` returns a column.
+            _ => 0,
+        };
+        (column, at)
+    }
+}
+
+fn column_type(op: SlotOp, input: Option<&Expr>) -> SqlType {
+    match op {
+        SlotOp::Count => SqlType::U64,
+        SlotOp::Sum => SqlType::Decimal,
+        SlotOp::Min { .. } | SlotOp::Max { .. } => input.map_or(SqlType::I64, |e| e.ty.clone()),
+        SlotOp::Histogram => SqlType::Histogram,
+    }
+}
+
+fn index(at: usize) -> u32 {
+    // A query's text is bounded to far fewer calls than 2^32.
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
