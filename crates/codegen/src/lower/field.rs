@@ -1,0 +1,106 @@
+//! Fields of kernel structs, read with CO-RE.
+//!
+//! The same steps as libbpf's BPF_CORE_READ_BITFIELD_PROBED (bpf_core_read.h, libbpf 1.5), less what the field's type on the
+//! compiling kernel makes unnecessary: `FIELD_BYTE_SIZE` lets an integer be wider or narrower on another kernel, and the
+//! shifts put its sign and its bits in place there.
+
+use super::{Counter, Lowerer, key};
+use crate::ir::{Access, BinOp, Block, Cond, CoreReloc, CoreWhat, Value};
+use bpfquery_catalog::{FieldPath, SqlType};
+use bpfquery_diag::{Failure, Result};
+use bpfquery_isa::Helper;
+use bpfquery_plan::Expr;
+
+impl Lowerer<'_> {
+    /// `base->path` as a value in a register, read once on each path.
+    pub(super) fn field(&mut self, expr: &Expr, base: &Expr, path: &FieldPath, null: Block) -> Result<Value> {
+        let key = key(expr);
+        if let Some(value) = self.known(&key) {
+            return Ok(value);
+        }
+        let base = self.address(base, null)?;
+        self.build.set_span(expr.span);
+        let value = self.read_field(base, path, &expr.ty, null)?;
+        self.remember(key, value);
+        Ok(value)
+    }
+
+    /// The address that a pointer holds, or at which a struct stands.
+    pub(super) fn address(&mut self, expr: &Expr, null: Block) -> Result<Value> {
+        match (&expr.ty, &expr.kind) {
+            (
+                SqlType::Struct(_) | SqlType::Array { .. } | SqlType::Text { .. },
+                bpfquery_plan::ExprKind::Field { base, path },
+            ) => {
+                let base = self.address(base, null)?;
+                self.build.set_span(expr.span);
+                Ok(self.field_address(base, path))
+            }
+            (SqlType::Struct(_), _) => Err(Failure::bug("lower", "a struct that stands nowhere")),
+            _ => self.scalar(expr, null),
+        }
+    }
+
+    /// `base + offset of the field`.
+    pub(super) fn field_address(&mut self, base: Value, path: &FieldPath) -> Value {
+        let offset = self.core(path, CoreWhat::ByteOffset, path.offset);
+        self.build.bin(BinOp::Add, base, offset)
+    }
+
+    /// Reads a scalar field of the struct at address `base`.
+    pub(super) fn read_field(&mut self, base: Value, path: &FieldPath, ty: &SqlType, null: Block) -> Result<Value> {
+        let Some((_, signed)) = ty.scalar() else {
+            return Err(Failure::bug("lower", format!("field {} as {ty}", path.text)));
+        };
+        let buffer = self.word_buffer();
+        let pointer = matches!(ty, SqlType::Pointer { .. });
+        if !pointer && path.size < 8 {
+            let zero = self.build.iconst(0);
+            self.build.store(Access::U64, buffer, 0, zero);
+        }
+        let size = if pointer { self.build.iconst(8) } else { self.core(path, CoreWhat::ByteSize, path.size) };
+        let address = self.field_address(base, path);
+        let failed = self.build.call(Helper::ProbeReadKernel, &[buffer, size, address]);
+        self.check_fault(failed, null);
+        let word = self.build.load(Access::U64, buffer, 0);
+        Ok(match path.bits {
+            Some((at, width)) => {
+                let left = self.core(path, CoreWhat::LshiftU64, 64 - at - width);
+                let right = self.core(path, CoreWhat::RshiftU64, 64 - width);
+                self.shift_pair(word, left, right, signed)
+            }
+            None if signed && path.size < 8 => {
+                let shift = 64 - 8 * path.size;
+                let left = self.core(path, CoreWhat::LshiftU64, shift);
+                let right = self.core(path, CoreWhat::RshiftU64, shift);
+                self.shift_pair(word, left, right, true)
+            }
+            None => word,
+        })
+    }
+
+    fn shift_pair(&mut self, word: Value, left: Value, right: Value, signed: bool) -> Value {
+        let top = self.build.bin(BinOp::Shl, word, left);
+        self.build.bin(if signed { BinOp::Ashr } else { BinOp::Lshr }, top, right)
+    }
+
+    /// Goes to `null`, counted, if a probe read returned an error; goes on otherwise.
+    pub(super) fn check_fault(&mut self, failed: Value, null: Block) {
+        let fault = self.counted(Counter::ReadFaults, null);
+        let go_on = self.build.block();
+        let zero = self.build.iconst(0);
+        self.build.branch(Cond::Slt, failed, zero, fault, go_on);
+        self.build.switch_to(go_on);
+    }
+
+    fn core(&mut self, path: &FieldPath, what: CoreWhat, local: u32) -> Value {
+        self.build.core(CoreReloc {
+            what,
+            object: path.root.object.clone(),
+            root: path.root.id,
+            members: path.members.clone(),
+            text: path.text.clone(),
+            local,
+        })
+    }
+}

@@ -1,0 +1,292 @@
+//! Groups in a map: one look-up, then the state is updated in place.
+//!
+//! The state is per CPU and a program is not re-entered on its CPU (bpf_prog_active for kprobes and perf events, the
+//! program's own `active` for trampolines and, since 6.2, raw tracepoints; kernel/trace/bpf_trace.c), so plain loads and
+//! stores do. All-zero bytes are the state of no rows, so a new entry is made from zeros and then updated like any other;
+//! other CPUs' values of a new entry are zero too (pcpu_init_value, kernel/bpf/hashtab.c, Linux 5.10).
+
+use super::rows::offset_of;
+use super::{Counter, Lowerer, key};
+use crate::ir::{Access, BinOp, Block, Cond, Global, MapData, MapId, MapKind, PtrKind, Type, Value};
+use bpfquery_catalog::{Access as Fetch, Builtin};
+use bpfquery_diag::{Failure, Result};
+use bpfquery_isa::Helper;
+use bpfquery_plan::{Expr, ExprKind, Field, Layout, Slot, SlotOp, Stored};
+
+/// BPF_NOEXIST: the entry is made only if nobody else made it meanwhile.
+const NOEXIST: i64 = 1;
+const E2BIG: i64 = -7;
+const ENOMEM: i64 = -12;
+const EBUSY: i64 = -16;
+
+impl Lowerer<'_> {
+    /// Updates the row's group.
+    pub(super) fn groups(
+        &mut self,
+        layout: &Layout,
+        keys: &[Expr],
+        state: &Layout,
+        slots: &[Slot],
+        max_groups: u32,
+    ) -> Result<()> {
+        let keyed = !keys.is_empty();
+        let map = self.build.map(MapData {
+            name: "groups".to_string(),
+            kind: if keyed { MapKind::PerCpuHash } else { MapKind::PerCpuArray },
+            key_size: if keyed { layout.size } else { 4 },
+            value_size: state.size,
+            max_entries: if keyed { max_groups } else { 1 },
+        });
+        let entry = if keyed {
+            let buffer = self.buffer("key", layout.size);
+            self.clear(layout, keys, buffer)?;
+            self.fill(layout, keys, buffer, true)?;
+            self.find_or_make(map, buffer, state.size)
+        } else {
+            self.array_value(map)
+        };
+        self.update(state, slots, entry)
+    }
+
+    /// Zeros for the words of a key that are not surely written in full.
+    fn clear(&mut self, layout: &Layout, keys: &[Expr], buffer: Value) -> Result<()> {
+        let mut written = vec![false; layout.size as usize];
+        let mut mark = |from: u32, bytes: u32| {
+            written.iter_mut().skip(from as usize).take(bytes as usize).for_each(|byte| *byte = true);
+        };
+        for (field, expr) in layout.fields.iter().zip(keys) {
+            if field.null_bit.is_none() && (matches!(field.stored, Stored::Int { .. }) || self.fills_itself(expr)?) {
+                mark(field.offset, field.stored.bytes());
+            }
+            // Text is zeroed where it is written; only where it may be NULL nobody else would.
+        }
+        if let Some((offset, bytes)) = layout.nulls {
+            mark(offset, bytes);
+        }
+        for (i, word) in written.chunks(8).enumerate() {
+            if word.iter().any(|byte| !byte) {
+                self.zero(buffer, 8 * u32::try_from(i).unwrap_or(u32::MAX), 8);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether writing this text as padded leaves none of its field's bytes unwritten.
+    fn fills_itself(&self, expr: &Expr) -> Result<bool> {
+        Ok(match &expr.kind {
+            ExprKind::Column(id) => matches!(self.column(*id)?.access, Fetch::Builtin(Builtin::Comm)),
+            ExprKind::Literal(_) | ExprKind::Param(_) => true,
+            _ => false,
+        })
+    }
+
+    /// The group's state on this CPU: found, or made and then found.
+    fn find_or_make(&mut self, map: MapId, key: Value, state_size: u32) -> Value {
+        let found = self.build.block();
+        let entry = self.build.param(found, Type::ptr(PtrKind::MapValue(map)));
+        let make = self.build.cold_block();
+        let first = self.look_up(map, key, make);
+        self.build.jump(found, &[first]);
+        self.build.switch_to(make);
+        let groups = self.build.map_addr(map);
+        let zeros = self.global("zeros".to_string(), Global::Rodata, vec![0; state_size as usize]);
+        let zeros = self.build.global_addr(zeros);
+        let flags = self.build.iconst(NOEXIST);
+        let failed = self.build.call(Helper::MapUpdateElem, &[groups, key, zeros, flags]);
+        let gone = self.build.cold_block();
+        let second = self.look_up(map, key, gone);
+        self.build.jump(found, &[second]);
+        self.build.switch_to(gone);
+        self.count_error(failed);
+        self.build.switch_to(found);
+        entry
+    }
+
+    fn look_up(&mut self, map: MapId, key: Value, missing: Block) -> Value {
+        let map = self.build.map_addr(map);
+        let value = self.build.call(Helper::MapLookupElem, &[map, key]);
+        self.build.non_null(value, missing, &[])
+    }
+
+    /// Counts an event that found no group, by errno, and ends.
+    fn count_error(&mut self, errno: Value) {
+        let exit = self.exit;
+        for (code, counter) in
+            [(E2BIG, Counter::GroupsFull), (ENOMEM, Counter::GroupsNoMemory), (EBUSY, Counter::GroupsBusy)]
+        {
+            let counted = self.counted(counter, exit);
+            let other = self.build.cold_block();
+            let code = self.build.iconst(code);
+            self.build.branch(Cond::Eq, errno, code, counted, other);
+            self.build.switch_to(other);
+        }
+        self.count(Counter::GroupsFailed);
+        self.build.jump(exit, &[]);
+    }
+
+    /// Updates all slots. Those with the same filter and input share one evaluation; `Count` comes last among them,
+    /// because it tells `Min` and `Max` whether there is something to compare with.
+    fn update(&mut self, state: &Layout, slots: &[Slot], entry: Value) -> Result<()> {
+        let mut done = vec![false; slots.len()];
+        for first in 0..slots.len() {
+            if done[first] {
+                continue;
+            }
+            let mut same: Vec<usize> = (first..slots.len()).filter(|&i| shares(&slots[first], &slots[i])).collect();
+            same.sort_by_key(|&i| slots[i].op == SlotOp::Count);
+            same.iter().for_each(|&i| done[i] = true);
+            let skip = self.build.block();
+            self.scoped(|this| this.update_shared(state, slots, &same, entry, skip))?;
+            self.build.jump(skip, &[]);
+            self.build.switch_to(skip);
+        }
+        Ok(())
+    }
+
+    fn update_shared(
+        &mut self,
+        state: &Layout,
+        slots: &[Slot],
+        same: &[usize],
+        entry: Value,
+        skip: Block,
+    ) -> Result<()> {
+        let slot = &slots[same[0]];
+        if let Some(filter) = &slot.filter {
+            let pass = self.build.block();
+            self.cond(filter, pass, skip, skip)?;
+            self.build.switch_to(pass);
+        }
+        let input = match &slot.input {
+            None => None,
+            Some(input) if input.ty.is_text() => {
+                self.text(input, false, skip)?;
+                None
+            }
+            Some(input) => Some((self.scalar(input, skip)?, input.ty.scalar().is_some_and(|(_, signed)| signed))),
+        };
+        self.build.set_span(slot.span);
+        for &i in same {
+            self.update_slot(state, slots[i].op, &state.fields[i], input, entry)?;
+        }
+        Ok(())
+    }
+
+    fn update_slot(
+        &mut self,
+        state: &Layout,
+        op: SlotOp,
+        field: &Field,
+        input: Option<(Value, bool)>,
+        entry: Value,
+    ) -> Result<()> {
+        let at = offset_of(field.offset)?;
+        match (op, input) {
+            (SlotOp::Count, _) => {
+                let one = self.build.iconst(1);
+                self.add(entry, at, one);
+            }
+            (SlotOp::Sum, Some((x, signed))) => self.add_wide(entry, at, x, signed),
+            (SlotOp::Min { seen }, Some((x, signed))) => {
+                let cond = if signed { Cond::Slt } else { Cond::Ult };
+                self.extreme(state, field, seen, entry, x, signed, cond)?;
+            }
+            (SlotOp::Max { seen }, Some((x, signed))) => {
+                let cond = if signed { Cond::Sgt } else { Cond::Ugt };
+                self.extreme(state, field, seen, entry, x, signed, cond)?;
+            }
+            (SlotOp::Histogram, Some((bucket, _))) => self.add_bucket(entry, field, bucket),
+            (_, None) => return Err(Failure::bug("lower", "an aggregate without its input")),
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, entry: Value, at: i16, value: Value) {
+        let old = self.build.load(Access::U64, entry, at);
+        let new = self.build.bin(BinOp::Add, old, value);
+        self.build.store(Access::U64, entry, at, new);
+    }
+
+    /// 128-bit `+=`. The high half changes only on a carry out of, or a borrow from, the low half.
+    fn add_wide(&mut self, entry: Value, at: i16, x: Value, signed: bool) {
+        let old = self.build.load(Access::U64, entry, at);
+        let low = self.build.bin(BinOp::Add, old, x);
+        self.build.store(Access::U64, entry, at, low);
+        let done = self.build.block();
+        if signed {
+            let (negative, positive) = (self.build.block(), self.build.block());
+            let zero = self.build.iconst(0);
+            self.build.branch(Cond::Slt, x, zero, negative, positive);
+            self.build.switch_to(negative);
+            self.carry(Cond::Uge, low, x, entry, at, -1, done);
+            self.build.switch_to(positive);
+        }
+        self.carry(Cond::Ult, low, x, entry, at, 1, done);
+        self.build.switch_to(done);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one comparison and one place; a struct for one call would say less")]
+    fn carry(&mut self, cond: Cond, low: Value, x: Value, entry: Value, at: i16, by: i64, done: Block) {
+        let adjust = self.build.cold_block();
+        // Adding a negative number borrows unless the sum wrapped: low >= x means that it did not.
+        self.build.branch(cond, low, x, adjust, done);
+        self.build.switch_to(adjust);
+        let by = self.build.iconst(by);
+        self.add(entry, at + 8, by);
+        self.build.jump(done, &[]);
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a field, its guard and a comparison; a struct for two calls would say less"
+    )]
+    fn extreme(
+        &mut self,
+        state: &Layout,
+        field: &Field,
+        seen: u32,
+        entry: Value,
+        x: Value,
+        signed: bool,
+        cond: Cond,
+    ) -> Result<()> {
+        let at = offset_of(field.offset)?;
+        let bytes = field.stored.bytes();
+        let access = Access::of_bytes(bytes).ok_or_else(|| Failure::bug("lower", "extreme's width"))?;
+        let seen = state.fields.get(seen as usize).ok_or_else(|| Failure::bug("lower", "extreme's guard"))?;
+        let (compare, replace, keep) = (self.build.block(), self.build.block(), self.build.block());
+        let count = self.build.load(Access::U64, entry, offset_of(seen.offset)?);
+        let zero = self.build.iconst(0);
+        self.build.branch(Cond::Eq, count, zero, replace, compare);
+        self.build.switch_to(compare);
+        let old = self.build.load(access, entry, at);
+        let old = if signed { self.build.extend(u8::try_from(8 * bytes).unwrap_or(64), true, old) } else { old };
+        self.build.branch(cond, x, old, replace, keep);
+        self.build.switch_to(replace);
+        self.build.store(access, entry, at, x);
+        self.build.jump(keep, &[]);
+        self.build.switch_to(keep);
+        Ok(())
+    }
+
+    /// `entry->buckets[bucket] += 1`. The mask tells the verifier what the shape of the bucket's computation does not; the
+    /// test after it is for its bound of 66.
+    fn add_bucket(&mut self, entry: Value, field: &Field, bucket: Value) {
+        let exit = self.exit;
+        let go_on = self.build.block();
+        let most = self.build.iconst(i64::from(bpfquery_plan::BUCKETS) - 1);
+        self.build.branch(Cond::Ugt, bucket, most, exit, go_on);
+        self.build.switch_to(go_on);
+        let bytes = self.build.bin_imm(BinOp::Shl, bucket, 3);
+        let counter = self.build.bin(BinOp::Add, entry, bytes);
+        let at = i16::try_from(field.offset).unwrap_or(i16::MAX);
+        let one = self.build.iconst(1);
+        self.add(counter, at, one);
+    }
+}
+
+/// Whether two slots have the same filter and the same input.
+fn shares(a: &Slot, b: &Slot) -> bool {
+    let text = |expr: &Option<Expr>| expr.as_ref().map(key);
+    text(&a.filter) == text(&b.filter) && text(&a.input) == text(&b.input)
+}

@@ -1,0 +1,174 @@
+//! A fragment of a plan becomes a function of the IR.
+//!
+//! What must hold:
+//! - This is the only module that sees a plan.
+//! - NULL is control flow: an expression is lowered together with the block to go to when it is NULL; where the value is,
+//!   it is not NULL.
+//! - An event has one time: `ts`, `elapsed` and windows all come from one reading of the clock.
+//! - Every operation that can fail has a path on which the failure is counted in `.bss`.
+//!
+//! Not checked: that the function is right as SSA; [`crate::ir`]'s verifier does that.
+
+mod arith;
+mod column;
+mod cond;
+mod counter;
+mod field;
+mod fragment;
+mod groups;
+mod memory;
+mod rows;
+mod scalar;
+mod text;
+
+use crate::ir::{Block, Builder, Func, Global, GlobalData, GlobalId, Value};
+use bpfquery_catalog::FieldPath;
+use bpfquery_diag::Result;
+use bpfquery_plan::{Expr, Fragment, Param};
+use std::collections::BTreeMap;
+
+pub use counter::Counter;
+
+/// What lowering must know of the kernel that it compiles for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// `task_struct.real_parent` and `task_struct.tgid`, for `ppid`.
+    pub parent: Option<(FieldPath, FieldPath)>,
+}
+
+/// A function, and what the loader must know of its globals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lowered {
+    /// The program.
+    pub func: Func,
+    /// CLOCK_MONOTONIC ns at which the query started; the loader sets it.
+    pub start_ns: Option<GlobalId>,
+    /// CLOCK_REALTIME minus CLOCK_MONOTONIC in ns; the loader sets it.
+    pub wall_offset: Option<GlobalId>,
+    /// Parameters by [`bpfquery_plan::ParamId`]; `None` where the kernel part does not use it.
+    pub params: Vec<Option<GlobalId>>,
+    /// Counters of what was lost, in order of first use.
+    pub counters: Vec<(Counter, GlobalId)>,
+}
+
+/// Lowers one fragment. `name` is the program's.
+pub fn lower(name: &str, fragment: &Fragment, params: &[Param], facts: &Facts) -> Result<Lowered> {
+    let mut memory = memory::Plan::default();
+    // The first try learns how much memory the buffers need; if it is more than the stack has, the second try puts the
+    // large ones into per-CPU scratch memory.
+    loop {
+        let (lowered, needed) = Lowerer::new(name, fragment, params, facts, memory).run()?;
+        match needed {
+            Some(more) if more != memory => memory = more,
+            _ => return Ok(lowered),
+        }
+    }
+}
+
+/// The state of lowering one fragment.
+struct Lowerer<'a> {
+    build: Builder,
+    context: Value,
+    fragment: &'a Fragment,
+    params: &'a [Param],
+    facts: &'a Facts,
+    globals: Globals,
+    memory: memory::Buffers,
+    /// The one reading of the clock, once it dominates what follows.
+    now: Option<Value>,
+    /// Values of reads that dominate the current place, by the read's text.
+    known: Vec<BTreeMap<String, Value>>,
+    /// Returns 0.
+    exit: Block,
+}
+
+#[derive(Default)]
+struct Globals {
+    rodata: u32,
+    bss: u32,
+    start_ns: Option<GlobalId>,
+    wall_offset: Option<GlobalId>,
+    params: Vec<Option<GlobalId>>,
+    counters: Vec<(Counter, GlobalId)>,
+}
+
+impl<'a> Lowerer<'a> {
+    fn new(
+        name: &str,
+        fragment: &'a Fragment,
+        params: &'a [Param],
+        facts: &'a Facts,
+        memory: memory::Plan,
+    ) -> Lowerer<'a> {
+        let (mut build, context) = Builder::new(name, column::context(&fragment.relation.hook));
+        build.set_span(fragment.span);
+        let exit = build.block();
+        let globals = Globals { params: vec![None; params.len()], ..Globals::default() };
+        Lowerer {
+            build,
+            context,
+            fragment,
+            params,
+            facts,
+            globals,
+            memory: memory::Buffers::new(memory),
+            now: None,
+            known: vec![BTreeMap::new()],
+            exit,
+        }
+    }
+
+    fn run(mut self) -> Result<(Lowered, Option<memory::Plan>)> {
+        self.fragment()?;
+        let needed = self.memory.needed();
+        let lowered = Lowered {
+            func: self.build.finish(),
+            start_ns: self.globals.start_ns,
+            wall_offset: self.globals.wall_offset,
+            params: self.globals.params,
+            counters: self.globals.counters,
+        };
+        Ok((lowered, needed))
+    }
+
+    /// Declares a variable in `.rodata` (with its initial bytes) or `.bss` (zero).
+    fn global(&mut self, name: String, section: Global, init: Vec<u8>) -> GlobalId {
+        let size = if init.is_empty() { 8 } else { u32::try_from(init.len()).unwrap_or(u32::MAX) };
+        let at = match section {
+            Global::Rodata => &mut self.globals.rodata,
+            Global::Bss => &mut self.globals.bss,
+        };
+        let offset = *at;
+        *at += size.next_multiple_of(8);
+        self.build.global(GlobalData { name, section, offset, size, init })
+    }
+
+    /// Lowers what only runs on some paths: values read there are not known afterwards.
+    fn scoped<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.known.push(BTreeMap::new());
+        let result = body(self);
+        self.known.pop();
+        result
+    }
+
+    fn known(&self, key: &str) -> Option<Value> {
+        self.known.iter().rev().find_map(|scope| scope.get(key)).copied()
+    }
+
+    fn remember(&mut self, key: String, value: Value) {
+        if let Some(scope) = self.known.last_mut() {
+            scope.insert(key, value);
+        }
+    }
+}
+
+/// The text by which equal reads are known as equal: the expression without its places.
+fn key(expr: &Expr) -> String {
+    fn strip(expr: &mut Expr) {
+        expr.span = bpfquery_diag::Span::default();
+        expr.children_mut().into_iter().for_each(strip);
+    }
+    let mut bare = expr.clone();
+    strip(&mut bare);
+    format!("{bare:?}")
+}

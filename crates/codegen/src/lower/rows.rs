@@ -1,0 +1,106 @@
+//! Rows through the ring buffer: reserved, filled in place, submitted.
+
+use super::{Counter, Lowerer};
+use crate::ir::{Access, BinOp, MapData, MapKind, Type, Value};
+use bpfquery_diag::{Failure, Result};
+use bpfquery_isa::Helper;
+use bpfquery_plan::{Expr, Field, Layout, Stored};
+
+/// Bytes of the ring buffer: a power of two, so large that 50 ms of a million rows a second fit.
+const RING_BYTES: u32 = 16 << 20;
+/// BPF_RB_NO_WAKEUP, include/uapi/linux/bpf.h: the reader polls, so that no event pays for waking it.
+const NO_WAKEUP: i64 = 1;
+
+impl Lowerer<'_> {
+    /// Sends one row.
+    pub(super) fn rows(&mut self, layout: &Layout, values: &[Expr]) -> Result<()> {
+        let map = self.build.map(MapData {
+            name: "rows".to_string(),
+            kind: MapKind::RingBuffer,
+            key_size: 0,
+            value_size: 0,
+            max_entries: RING_BYTES,
+        });
+        let ring = self.build.map_addr(map);
+        let size = self.build.iconst(i64::from(layout.size));
+        let flags = self.build.iconst(0);
+        let reserved = self.build.call(Helper::RingbufReserve, &[ring, size, flags]);
+        let exit = self.exit;
+        let full = self.counted(Counter::RowsLost, exit);
+        let record = self.build.non_null(reserved, full, &[]);
+        self.fill(layout, values, record, false)?;
+        self.build.set_span(self.fragment.span);
+        let flags = self.build.iconst(NO_WAKEUP);
+        self.build.call(Helper::RingbufSubmit, &[record, flags]);
+        Ok(())
+    }
+
+    /// Writes values to the fields of a layout at `base`. With `padded`, texts have zeros behind them, and a field that is NULL
+    /// is zero because the memory was.
+    pub(super) fn fill(&mut self, layout: &Layout, values: &[Expr], base: Value, padded: bool) -> Result<()> {
+        let mut nulls = self.build.iconst(0);
+        for (field, expr) in layout.fields.iter().zip(values) {
+            nulls = match field.null_bit {
+                None => {
+                    // The plan says that it is never NULL: this block is never entered.
+                    let never = self.exit;
+                    self.field_value(field, expr, base, padded, never)?;
+                    nulls
+                }
+                Some(bit) => self.nullable_field(field, bit, expr, base, padded, nulls)?,
+            };
+        }
+        if let Some((offset, bytes)) = layout.nulls {
+            let access = Access::of_bytes(bytes).ok_or_else(|| Failure::bug("lower", "null bits"))?;
+            self.build.set_span(self.fragment.span);
+            self.build.store(access, base, offset_of(offset)?, nulls);
+        }
+        Ok(())
+    }
+
+    fn nullable_field(
+        &mut self,
+        field: &Field,
+        bit: u32,
+        expr: &Expr,
+        base: Value,
+        padded: bool,
+        nulls: Value,
+    ) -> Result<Value> {
+        let (null, join) = (self.build.block(), self.build.block());
+        let merged = self.build.param(join, Type::Int);
+        self.scoped(|this| this.field_value(field, expr, base, padded, null))?;
+        self.build.jump(join, &[nulls]);
+        self.build.switch_to(null);
+        let with_bit = self.build.bin_imm(BinOp::Or, nulls, 1 << bit);
+        self.build.jump(join, &[with_bit]);
+        self.build.switch_to(join);
+        Ok(merged)
+    }
+
+    fn field_value(
+        &mut self,
+        field: &Field,
+        expr: &Expr,
+        base: Value,
+        padded: bool,
+        null: crate::ir::Block,
+    ) -> Result<()> {
+        match field.stored {
+            Stored::Text { bytes } => self.text_into(expr, base, field.offset, bytes, padded, null),
+            Stored::Int { bytes, .. } => {
+                let access = Access::of_bytes(bytes).ok_or_else(|| Failure::bug("lower", "field width"))?;
+                let value = self.scalar(expr, null)?;
+                self.build.set_span(expr.span);
+                self.build.store(access, base, offset_of(field.offset)?, value);
+                Ok(())
+            }
+            Stored::Wide | Stored::Buckets => Err(Failure::bug("lower", "an aggregate's state in a row")),
+        }
+    }
+}
+
+/// A layout's offset as an instruction's.
+pub(super) fn offset_of(offset: u32) -> Result<i16> {
+    i16::try_from(offset).map_err(|_| Failure::bug("lower", format!("offset {offset} is beyond 32767")))
+}

@@ -1,0 +1,367 @@
+//! Text: NUL-ended bytes in memory.
+//!
+//! A text read from elsewhere may be longer than its buffer: the read then returns the buffer's size, and the text may have
+//! been cut. A comparison that would need the lost part is NULL, and counted.
+
+use super::cond::Ways;
+use super::{Counter, Lowerer, key};
+use crate::ir::{Access, BinOp, Block, Cond, Value};
+use bpfquery_catalog::{self as catalog, Builtin, Column, Pointee, Space, SqlType};
+use bpfquery_diag::{Diagnostic, Failure, Result};
+use bpfquery_isa::Helper;
+use bpfquery_plan::{CompareOp, Datum, Expr, ExprKind};
+
+/// A text in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Text {
+    /// Its first byte.
+    base: Value,
+    /// Bytes that hold it, the NUL among them.
+    width: u32,
+    /// Whether all bytes behind the NUL are zero, up to a multiple of 8.
+    padded: bool,
+    /// Bytes that the read returned, the NUL among them; `width` where it may have been cut. `None`: never cut.
+    length: Option<Value>,
+}
+
+/// Where a text comes from.
+enum From {
+    /// The current thread's name.
+    Comm,
+    /// Known bytes.
+    Constant(Vec<u8>),
+    /// A text with zeros behind it, in memory that loads may touch.
+    Memory(Value),
+    /// An address that a probe read must follow, and whether the text may be longer than its type says.
+    Address(Helper, Value, bool),
+}
+
+impl Lowerer<'_> {
+    /// The text somewhere in memory; `padded` asks for zeros behind its NUL.
+    pub(super) fn text(&mut self, expr: &Expr, padded: bool, null: Block) -> Result<Text> {
+        let width = width(expr)?;
+        let key = key(expr);
+        if let (Some(base), length, false) = (self.known(&key), self.known(&format!("{key} length")), padded) {
+            return Ok(Text { base, width, padded: false, length });
+        }
+        if let ExprKind::Case { .. } | ExprKind::Coalesce(_) = &expr.kind {
+            let base = self.buffer("text", width);
+            self.text_into(expr, base, 0, width.next_multiple_of(8), true, null)?;
+            return Ok(Text { base, width, padded: true, length: None });
+        }
+        let text = match self.source(expr, null)? {
+            From::Memory(base) => Text { base, width, padded: true, length: None },
+            From::Comm => {
+                let base = self.buffer("comm", width);
+                self.read_comm(base, width);
+                Text { base, width, padded: true, length: None }
+            }
+            From::Constant(bytes) => {
+                let base = self.buffer("constant", width);
+                self.store_bytes(base, 0, width.next_multiple_of(8), &bytes);
+                Text { base, width, padded: true, length: None }
+            }
+            From::Address(helper, address, cuttable) => {
+                let base = self.buffer("text", width);
+                if padded {
+                    self.zero(base, 0, width.next_multiple_of(8));
+                }
+                let size = self.build.iconst(i64::from(width));
+                let length = self.build.call(helper, &[base, size, address]);
+                self.check_fault(length, null);
+                Text { base, width, padded, length: cuttable.then_some(length) }
+            }
+        };
+        self.remember(key.clone(), text.base);
+        if let Some(length) = text.length {
+            self.remember(format!("{key} length"), length);
+        }
+        Ok(text)
+    }
+
+    /// Writes the text to `base + offset`, where `bytes` (a multiple of 8) are its own; `padded` asks for zeros behind its NUL.
+    pub(super) fn text_into(
+        &mut self,
+        expr: &Expr,
+        base: Value,
+        offset: u32,
+        bytes: u32,
+        padded: bool,
+        null: Block,
+    ) -> Result<()> {
+        match &expr.kind {
+            ExprKind::Case { arms, otherwise } => {
+                let join = self.build.block();
+                for (when, then) in arms {
+                    let (hit, miss) = (self.build.block(), self.build.block());
+                    self.scoped(|this| {
+                        this.cond(when, hit, miss, miss)?;
+                        this.build.switch_to(hit);
+                        this.text_into(then, base, offset, bytes, padded, null)?;
+                        this.build.jump(join, &[]);
+                        Ok(())
+                    })?;
+                    self.build.switch_to(miss);
+                }
+                self.scoped(|this| this.text_into(otherwise, base, offset, bytes, padded, null))?;
+                self.build.jump(join, &[]);
+                self.build.switch_to(join);
+                return Ok(());
+            }
+            ExprKind::Coalesce(list) => {
+                let join = self.build.block();
+                for (i, expr) in list.iter().enumerate() {
+                    let next = if i + 1 == list.len() { null } else { self.build.block() };
+                    self.scoped(|this| this.text_into(expr, base, offset, bytes, padded, next))?;
+                    self.build.jump(join, &[]);
+                    self.build.switch_to(next);
+                }
+                self.build.switch_to(join);
+                return Ok(());
+            }
+            ExprKind::Literal(Datum::Null) => {
+                self.scalar(expr, null)?;
+                return Ok(());
+            }
+            _ => {}
+        }
+        let width = width(expr)?.min(bytes);
+        let source = match (self.known(&key(expr)), padded) {
+            // It was read before, for a filter: copied from there.
+            (Some(from), false) => From::Address(Helper::ProbeReadKernelStr, from, false),
+            _ => self.source(expr, null)?,
+        };
+        let target = if offset == 0 { base } else { self.build.bin_imm(BinOp::Add, base, i64::from(offset)) };
+        match source {
+            From::Comm => self.read_comm(target, bytes.min(16)),
+            From::Constant(constant) => self.store_bytes(target, 0, bytes, &constant),
+            From::Memory(from) => self.copy(target, from, width),
+            From::Address(helper, address, cuttable) => {
+                if padded {
+                    self.zero(target, 0, bytes);
+                }
+                let size = self.build.iconst(i64::from(width));
+                let length = self.build.call(helper, &[target, size, address]);
+                self.check_fault(length, null);
+                if cuttable {
+                    self.count_cut(length, width);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of `expr` is text: where is it?
+    fn source(&mut self, expr: &Expr, null: Block) -> Result<From> {
+        self.build.set_span(expr.span);
+        match &expr.kind {
+            ExprKind::Literal(Datum::Text(bytes)) => Ok(From::Constant(bytes.clone())),
+            ExprKind::Column(id) => {
+                let column = self.column(*id)?;
+                self.text_column(column)
+            }
+            ExprKind::Param(id) => Ok(From::Memory(self.param_address(*id)?.0)),
+            ExprKind::Cast(operand) if operand.ty.is_text() => self.source(operand, null),
+            ExprKind::Field { base, path } => {
+                let base = self.address(base, null)?;
+                self.build.set_span(expr.span);
+                let address = self.field_address(base, path);
+                Ok(From::Address(Helper::ProbeReadKernelStr, address, false))
+            }
+            ExprKind::ReadText(pointer) => {
+                let address = self.address(pointer, null)?;
+                self.build.set_span(expr.span);
+                Ok(From::Address(reader(&pointer.ty), address, true))
+            }
+            _ => {
+                let message = format!("making text of type {} is not supported yet in the kernel", expr.ty);
+                Err(Diagnostic::new("unsupported", expr.span, message).into())
+            }
+        }
+    }
+
+    fn text_column(&mut self, column: &Column) -> Result<From> {
+        match &column.access {
+            catalog::Access::Builtin(Builtin::Comm) => Ok(From::Comm),
+            catalog::Access::Builtin(Builtin::Probe) => {
+                Ok(From::Constant(self.fragment.relation.name.clone().into_bytes()))
+            }
+            catalog::Access::Context { offset, .. } => {
+                let address = self.build.bin_imm(BinOp::Add, self.context, i64::from(*offset));
+                Ok(From::Address(Helper::ProbeReadKernelStr, address, false))
+            }
+            catalog::Access::DataLocation { offset } => {
+                let offset = i16::try_from(*offset).map_err(|e| Failure::bug("lower", e.to_string()))?;
+                let location = self.build.load(Access::U32, self.context, offset);
+                let at = self.build.bin_imm(BinOp::And, location, 0xffff);
+                let address = self.build.bin(BinOp::Add, self.context, at);
+                Ok(From::Address(Helper::ProbeReadKernelStr, address, true))
+            }
+            catalog::Access::Builtin(_) => Err(Failure::bug("lower", format!("{} as text", column.name))),
+        }
+    }
+
+    /// bpf_get_current_comm fills what is behind the name with zeros (strscpy_pad, kernel/bpf/helpers.c, Linux 6.12; strncpy in 5.10).
+    fn read_comm(&mut self, target: Value, bytes: u32) {
+        let size = self.build.iconst(i64::from(bytes));
+        self.build.call(Helper::GetCurrentComm, &[target, size]);
+    }
+
+    fn count_cut(&mut self, length: Value, width: u32) {
+        let go_on = self.build.block();
+        let cut = self.counted(Counter::TextCut, go_on);
+        let full = self.build.iconst(i64::from(width));
+        self.build.branch(Cond::Eq, length, full, cut, go_on);
+        self.build.switch_to(go_on);
+    }
+
+    /// Zeros at `base + offset`, 8 bytes at a time.
+    pub(super) fn zero(&mut self, base: Value, offset: u32, bytes: u32) {
+        let zero = self.build.iconst(0);
+        for at in (offset..offset + bytes).step_by(8) {
+            self.build.store(Access::U64, base, i16::try_from(at).unwrap_or(i16::MAX), zero);
+        }
+    }
+
+    fn store_bytes(&mut self, base: Value, offset: u32, room: u32, text: &[u8]) {
+        let mut bytes = text.get(..text.len().min(room as usize - 1)).unwrap_or(text).to_vec();
+        bytes.resize(room as usize, 0);
+        for (i, word) in bytes.chunks_exact(8).enumerate() {
+            let word = self.build.iconst(i64::from_le_bytes(word.try_into().unwrap_or_default()));
+            let at = i16::try_from(offset as usize + 8 * i).unwrap_or(i16::MAX);
+            self.build.store(Access::U64, base, at, word);
+        }
+    }
+
+    fn copy(&mut self, target: Value, from: Value, bytes: u32) {
+        for at in (0..bytes).step_by(8) {
+            let at = i16::try_from(at).unwrap_or(i16::MAX);
+            let word = self.build.load(Access::U64, from, at);
+            self.build.store(Access::U64, target, at, word);
+        }
+    }
+
+    /// `a = b` or `a <> b`.
+    pub(super) fn compare_text(&mut self, expr: &Expr, op: CompareOp, a: &Expr, b: &Expr, to: Ways) -> Result<()> {
+        let to = match op {
+            CompareOp::Eq => to,
+            CompareOp::Ne => Ways { yes: to.no, no: to.yes, null: to.null },
+            CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge => {
+                let message = "comparing text by order is not supported yet in the kernel";
+                return Err(Diagnostic::new("unsupported", expr.span, message).help("= and <> are").into());
+            }
+        };
+        match (&a.kind, &b.kind) {
+            (ExprKind::Literal(Datum::Text(constant)), _) => self.equals_constant(b, constant, to),
+            (_, ExprKind::Literal(Datum::Text(constant))) => self.equals_constant(a, constant, to),
+            _ => self.equals_text(a, b, to),
+        }
+    }
+
+    fn equals_constant(&mut self, expr: &Expr, constant: &[u8], to: Ways) -> Result<()> {
+        let text = self.text(expr, false, to.null)?;
+        self.build.set_span(expr.span);
+        let length = u32::try_from(constant.len()).unwrap_or(u32::MAX);
+        // Text ends at its NUL, so a constant that holds one equals nothing.
+        if constant.contains(&0) {
+            self.build.jump(to.no, &[]);
+            return Ok(());
+        }
+        if length >= text.width {
+            self.unless_cut(text, to.no, to.null);
+            return Ok(());
+        }
+        let mut bytes = constant.to_vec();
+        bytes.push(0);
+        if text.padded {
+            bytes.resize(bytes.len().next_multiple_of(8).min(text.width.next_multiple_of(8) as usize), 0);
+        }
+        let mut at = 0;
+        while at < bytes.len() {
+            let access = widest(bytes.len() - at);
+            let size = access.bytes() as usize;
+            let mut word = [0; 8];
+            word[..size].copy_from_slice(&bytes[at..at + size]);
+            let found = self.build.load(access, text.base, i16::try_from(at).unwrap_or(i16::MAX));
+            let wanted = self.build.iconst(i64::from_le_bytes(word));
+            let next = self.build.block();
+            self.build.branch(Cond::Eq, found, wanted, next, to.no);
+            self.build.switch_to(next);
+            at += size;
+        }
+        if length + 1 == text.width {
+            self.unless_cut(text, to.yes, to.null);
+        } else {
+            self.build.jump(to.yes, &[]);
+        }
+        Ok(())
+    }
+
+    /// Ends the block: `null`, counted, if the text may have been cut, else `then`.
+    fn unless_cut(&mut self, text: Text, then: Block, null: Block) {
+        match text.length {
+            None => self.build.jump(then, &[]),
+            Some(length) => {
+                let unknown = self.counted(Counter::TextUnknown, null);
+                let full = self.build.iconst(i64::from(text.width));
+                self.build.branch(Cond::Eq, length, full, unknown, then);
+            }
+        }
+    }
+
+    fn equals_text(&mut self, a: &Expr, b: &Expr, to: Ways) -> Result<()> {
+        let left = self.text(a, true, to.null)?;
+        let right = self.text(b, true, to.null)?;
+        let differ = self.build.block();
+        for at in (0..left.width.min(right.width)).step_by(8) {
+            let at = i16::try_from(at).unwrap_or(i16::MAX);
+            let x = self.build.load(Access::U64, left.base, at);
+            let y = self.build.load(Access::U64, right.base, at);
+            let next = self.build.block();
+            self.build.branch(Cond::Eq, x, y, next, differ);
+            self.build.switch_to(next);
+        }
+        let right_too = self.build.block();
+        self.unless_cut(left, right_too, to.null);
+        self.build.switch_to(right_too);
+        self.unless_cut(right, to.yes, to.null);
+        self.build.switch_to(differ);
+        // Only the NUL that cut the narrower one may make it differ from the wider one.
+        let narrower = if left.width < right.width { left } else { right };
+        if left.width == right.width {
+            self.build.jump(to.no, &[]);
+        } else {
+            self.unless_cut(narrower, to.no, to.null);
+        }
+        Ok(())
+    }
+}
+
+fn width(expr: &Expr) -> Result<u32> {
+    match &expr.ty {
+        SqlType::Text { width } => Ok(*width),
+        other => Err(Failure::bug("lower", format!("{other} as text"))),
+    }
+}
+
+/// The helper that reads text through this pointer. Where the type does not tell, the address does: x86-64 keeps user and kernel
+/// addresses apart, which bpf_probe_read_str relies on (bpf_probe_read_compat_str, kernel/trace/bpf_trace.c, Linux 6.12).
+fn reader(pointer: &SqlType) -> Helper {
+    match pointer {
+        SqlType::Pointer { space: Space::User, .. } => Helper::ProbeReadUserStr,
+        SqlType::Pointer {
+            space: Space::Kernel,
+            to: Pointee::Char | Pointee::Value(_) | Pointee::Opaque | Pointee::Struct(_),
+        } => Helper::ProbeReadKernelStr,
+        _ => Helper::ProbeReadStr,
+    }
+}
+
+fn widest(bytes: usize) -> Access {
+    match bytes {
+        8.. => Access::U64,
+        4..8 => Access::U32,
+        2..4 => Access::U16,
+        _ => Access::U8,
+    }
+}

@@ -1,0 +1,198 @@
+//! What an object says of itself, so that it runs without SQL and without a compiler.
+//!
+//! The section `.bpfquery` holds eight bytes of magic, a version and a length (u32, little-endian), and JSON. An
+//! unknown version is refused; the JSON is validated against the object's own sections before anything is loaded.
+
+use crate::validate::{check_ops, check_steps};
+use bpfquery_catalog::{Check, Hook, SqlType};
+use bpfquery_diag::{Failure, Result};
+use bpfquery_plan::{Datum, Layout, Source, Stored, UserPlan};
+use serde::{Deserialize, Serialize};
+
+/// The section's name.
+pub const SECTION: &str = ".bpfquery";
+/// What the section starts with.
+pub const MAGIC: &[u8; 8] = b"bpfquery";
+/// The format that this program writes and reads.
+pub const VERSION: u32 = 1;
+/// The map of rows, if there is one.
+pub const ROWS: &str = "rows";
+/// The map of groups, if there is one.
+pub const GROUPS: &str = "groups";
+
+/// Everything that the reader of an object must know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Who wrote it: `bpfquery 0.1.0`.
+    pub generator: String,
+    /// What it was compiled for: `portable`, or a kernel's release.
+    pub target: String,
+    /// `x86_64`.
+    pub arch: String,
+    /// The query's text.
+    pub sql: String,
+    /// The programs.
+    pub programs: Vec<Program>,
+    /// What must be so on the kernel that runs it.
+    pub checks: Vec<Check>,
+    /// Parameters, to be set before load.
+    pub params: Vec<Parameter>,
+    /// Where the loader writes the query's start (u64, ns of CLOCK_MONOTONIC) in `.rodata`.
+    pub start_ns: Option<u32>,
+    /// Where the loader writes CLOCK_REALTIME minus CLOCK_MONOTONIC (i64, ns) in `.rodata`.
+    pub wall_offset: Option<u32>,
+    /// Counters of losses.
+    pub counters: Vec<Variable>,
+    /// What user space does with the rows.
+    pub user: UserPlan,
+}
+
+/// A program and its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// The symbol's name.
+    pub name: String,
+    /// Where it is attached.
+    pub hook: Hook,
+}
+
+/// A parameter of the kernel part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// `$1` is named `1`, `:limit` is named `limit`.
+    pub name: String,
+    /// Its type.
+    pub ty: SqlType,
+    /// Where its value stands in `.rodata`: 8 bytes, or text of its type's width. `None` where only user space uses it.
+    pub offset: Option<u32>,
+}
+
+/// A variable in `.bss`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    /// Its name: what was lost, as `Counter::name` of codegen's lowering.
+    pub name: String,
+    /// Bytes from the section's start; 8 bytes long.
+    pub offset: u32,
+}
+
+impl Manifest {
+    /// The section's bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let json = serde_json::to_vec(self).map_err(|e| Failure::bug("manifest", e.to_string()))?;
+        let length = u32::try_from(json.len()).map_err(|e| Failure::bug("manifest", e.to_string()))?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(json);
+        Ok(bytes)
+    }
+
+    /// Reads a section's bytes; what is wrong with them is said in the error.
+    pub fn from_bytes(bytes: &[u8]) -> std::result::Result<Manifest, String> {
+        let (magic, rest) = bytes.split_at_checked(8).ok_or("the manifest is cut short")?;
+        if magic != MAGIC {
+            return Err("the manifest does not start as one".to_string());
+        }
+        let (version, rest) = read_u32(rest).ok_or("the manifest is cut short")?;
+        if version != VERSION {
+            return Err(format!("the manifest has format {version}; this program reads format {VERSION}"));
+        }
+        let (length, rest) = read_u32(rest).ok_or("the manifest is cut short")?;
+        let json = rest.get(..length as usize).ok_or("the manifest is cut short")?;
+        let manifest: Manifest = serde_json::from_slice(json).map_err(|e| format!("the manifest's JSON: {e}"))?;
+        manifest.validate()?;
+        Ok(manifest)
+    }
+
+    /// That every number in it may be relied on: offsets within bounds, references to what exists.
+    fn validate(&self) -> std::result::Result<(), String> {
+        if self.programs.is_empty() {
+            return Err("the manifest names no program".to_string());
+        }
+        let columns = match &self.user.source {
+            Source::Rows { layout, types } => {
+                check_layout(layout)?;
+                same_length(layout.fields.len(), types.len())?;
+                types.len()
+            }
+            Source::Groups { key, key_types, state, ops, slot_types, window } => {
+                check_layout(key)?;
+                check_layout(state)?;
+                same_length(key.fields.len(), key_types.len())?;
+                same_length(state.fields.len(), ops.len())?;
+                same_length(ops.len(), slot_types.len())?;
+                if window.is_some_and(|w| w.key as usize >= key.fields.len() || w.size_ns == 0) {
+                    return Err("the manifest's window is not one of its keys".to_string());
+                }
+                check_ops(ops, state)?;
+                key_types.len() + slot_types.len()
+            }
+        };
+        check_steps(&self.user, columns, self.params.len())
+    }
+}
+
+fn read_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<4>()?;
+    Some((u32::from_le_bytes(*head), rest))
+}
+
+fn same_length(a: usize, b: usize) -> std::result::Result<(), String> {
+    if a == b { Ok(()) } else { Err(format!("the manifest's lists do not match: {a} and {b}")) }
+}
+
+/// The longest record or key that is believed: more than any buffer that a query can fill.
+const LARGEST: u32 = 1 << 20;
+
+fn check_layout(layout: &Layout) -> std::result::Result<(), String> {
+    let inside = |offset: u32, bytes: u32| offset.checked_add(bytes).is_some_and(|end| end <= layout.size);
+    if layout.size > LARGEST {
+        return Err(format!("the manifest has a record of {} bytes", layout.size));
+    }
+    for field in &layout.fields {
+        let width_ok = match field.stored {
+            Stored::Int { bytes, .. } => matches!(bytes, 1 | 2 | 4 | 8),
+            Stored::Text { bytes } => bytes > 0,
+            Stored::Wide | Stored::Buckets => true,
+        };
+        let bit_ok = match (field.null_bit, layout.nulls) {
+            (None, _) => true,
+            (Some(bit), Some((_, bytes))) => bit < 8 * bytes.min(8),
+            (Some(_), None) => false,
+        };
+        if !width_ok || !bit_ok || !inside(field.offset, field.stored.bytes()) {
+            return Err(format!("the manifest's field \"{}\" lies outside its record", field.name));
+        }
+    }
+    match layout.nulls {
+        Some((offset, bytes)) if !matches!(bytes, 1 | 2 | 4 | 8) || !inside(offset, bytes) => {
+            Err("the manifest's null bits lie outside their record".to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A parameter's value as the bytes that stand in `.rodata`.
+pub fn param_bytes(parameter: &Parameter, value: &Datum) -> std::result::Result<Vec<u8>, String> {
+    match (value, &parameter.ty) {
+        (Datum::Int(n), ty) if ty.scalar().is_some() => {
+            let low = i64::try_from(*n).map(i64::cast_unsigned).or_else(|_| u64::try_from(*n));
+            low.map(|low| low.to_le_bytes().to_vec()).map_err(|_| format!("{n} does not fit 64 bits"))
+        }
+        (Datum::Bool(b), _) => Ok(u64::from(*b).to_le_bytes().to_vec()),
+        (Datum::Text(text), SqlType::Text { width }) => {
+            if text.len() >= *width as usize || text.contains(&0) {
+                return Err(format!("text must be shorter than {width} bytes and hold no NUL"));
+            }
+            let mut bytes = text.clone();
+            bytes.resize(width.next_multiple_of(8) as usize, 0);
+            Ok(bytes)
+        }
+        (_, ty) => Err(format!("the value is no {ty}")),
+    }
+}
