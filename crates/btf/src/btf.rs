@@ -8,6 +8,7 @@
 use crate::kind::{self, Kind, Tag, TypeId};
 use crate::raw::{self, Header, Scan, kind_of, u32_at};
 use crate::{Error, Result};
+use std::ffi::CStr;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -120,16 +121,13 @@ impl Btf {
 
     /// The string at an offset, up to its NUL; empty where there is none.
     pub fn string(&self, offset: u32) -> &str {
-        let rest = self.string_rest(offset);
-        let end = rest.iter().position(|b| *b == 0).unwrap_or(rest.len());
-        str::from_utf8(&rest[..end]).unwrap_or("")
+        until_nul(self.string_rest(offset))
     }
 
     /// A name; empty if longer than `MAX_NAME`.
     pub(crate) fn name_at(&self, offset: u32) -> &str {
         let rest = self.string_rest(offset);
-        let end = rest.iter().take(MAX_NAME).position(|b| *b == 0).unwrap_or(0);
-        str::from_utf8(&rest[..end]).unwrap_or("")
+        until_nul(&rest[..rest.len().min(MAX_NAME)])
     }
 
     /// The first type of this kind and name, this BTF's own before its base's. A linear scan that copies nothing:
@@ -219,4 +217,9 @@ fn check_strings(strings: &[u8], split: bool) -> Result<()> {
         [0, .., 0] | [0] => Ok(()),
         _ => Err(Error::new("the BTF string section does not start and end with NUL; is a base missing?")),
     }
+}
+
+/// The text up to the first NUL; empty if there is none, or it is not UTF-8.
+fn until_nul(bytes: &[u8]) -> &str {
+    CStr::from_bytes_until_nul(bytes).ok().and_then(|text| text.to_str().ok()).unwrap_or("")
 }

@@ -77,7 +77,8 @@ fn check_preamble(bytes: &[u8]) -> Result<usize> {
     Ok(len)
 }
 
-/// How a kind is stored: words after the 12-byte header, words for each element, and which of them name things.
+/// How a kind is stored: words after the 12-byte header, words for each element (no kind has both), and which of them
+/// are names or ids.
 #[derive(Clone, Copy)]
 struct Shape {
     fixed: u8,
@@ -177,25 +178,33 @@ impl Scan {
         Some(len)
     }
 
-    /// Notes the ids and names of the words after a type's header.
+    /// Notes the ids and names of the words after a type's header. Most of a BTF's bytes pass through here, in arrays
+    /// of known size so that no access needs a check.
     fn references(&mut self, shape: Shape, body: &[u8]) {
-        let stride = 4 * usize::from(shape.fixed.max(shape.each));
-        if stride == 0 {
-            return;
+        match shape.fixed.max(shape.each) {
+            3 => body.as_chunks::<12>().0.iter().for_each(|e| self.element::<3>(shape, words(e))),
+            2 => body.as_chunks::<8>().0.iter().for_each(|e| self.element::<2>(shape, words(e))),
+            // One word is an encoding, a linkage or a component.
+            _ => {}
         }
-        for element in body.chunks_exact(stride) {
-            if shape.ids != 0 {
-                self.max_id = self.max_id.max(u32_at(element, 4 * shape.ids.trailing_zeros() as usize));
-            }
-            if shape.names != 0 {
-                self.max_name = self.max_name.max(u32_at(element, 0));
-            }
-            // Only an array has a second id: that of its index.
-            if shape.ids == 0b011 {
-                self.max_id = self.max_id.max(u32_at(element, 4));
+    }
+
+    fn element<const N: usize>(&mut self, shape: Shape, words: [u32; N]) {
+        if shape.names != 0 {
+            self.max_name = self.max_name.max(words[0]);
+        }
+        for (n, word) in words.iter().enumerate() {
+            if shape.ids >> n & 1 == 1 {
+                self.max_id = self.max_id.max(*word);
             }
         }
     }
+}
+
+/// The little-endian words of an element.
+fn words<const BYTES: usize, const N: usize>(bytes: &[u8; BYTES]) -> [u32; N] {
+    let (words, _) = bytes.as_chunks::<4>();
+    std::array::from_fn(|n| words.get(n).map_or(0, |w| u32::from_le_bytes(*w)))
 }
 
 /// The length of a type of a kind that only the layout section knows: `{u8 info_sz, u8 elem_sz, u16 flags}` by kind.
