@@ -1,5 +1,6 @@
 //! A field inside a struct of the kernel's BTF, as CO-RE finds it again on other kernels.
 
+use crate::nav::Member;
 use crate::ty::TypeRef;
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +15,22 @@ pub struct FieldPath {
     pub text: String,
     /// Bytes from the root's start, on the kernel that was compiled for.
     pub offset: u32,
-    /// The field's bytes there; for a bitfield, of its declared type.
+    /// Bytes to read there: the field's, or those of the word that holds a bitfield.
     pub size: u32,
-    /// For a bitfield: bits from the start of the byte at `offset`, and bits wide.
-    pub bits: Option<(u32, u32)>,
+    /// For a bitfield: how far its word is shifted left within 64 bits, and then right, there.
+    pub shifts: Option<(u32, u32)>,
+}
+
+impl FieldPath {
+    /// The way to a member, shown as `text`.
+    pub fn to(member: &Member, text: impl Into<String>) -> FieldPath {
+        FieldPath {
+            root: member.base.clone(),
+            members: member.path.clone(),
+            text: text.into(),
+            offset: member.offset,
+            size: member.size,
+            shifts: member.bits.map(|bits| (bits.left, bits.right)),
+        }
+    }
 }

@@ -63,10 +63,10 @@ impl Lowerer<'_> {
         let failed = self.build.call(Helper::ProbeReadKernel, &[buffer, size, address]);
         self.check_fault(failed, null);
         let word = self.build.load(Access::U64, buffer, 0);
-        Ok(match path.bits {
-            Some((at, width)) => {
-                let left = self.core(path, CoreWhat::LshiftU64, 64 - at - width);
-                let right = self.core(path, CoreWhat::RshiftU64, 64 - width);
+        Ok(match path.shifts {
+            Some((left, right)) => {
+                let left = self.core(path, CoreWhat::LshiftU64, left);
+                let right = self.core(path, CoreWhat::RshiftU64, right);
                 self.shift_pair(word, left, right, signed)
             }
             None if signed && path.size < 8 => {
