@@ -49,9 +49,11 @@ mkfifo "$work/out" "$work/err"
 cat "$work/out" & out=$!
 cat "$work/err" >&2 & err=$!
 
+# One host thread runs both processors in turn: with a thread for each, this emulator now and then lets one
+# run code that the other has just patched (a jump label), and the kernel dies of it.
 status=0
 timeout -k 5 "$seconds" qemu-system-x86_64 \
-  -M pc -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -nodefaults -no-user-config -display none -no-reboot \
+  -M pc -accel tcg,thread=single -cpu max -smp 2 -m 1024 -nodefaults -no-user-config -display none -no-reboot \
   -kernel "$kernel/vmlinuz" -initrd "$work/initrd" \
   -append "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nokaslr tsc=reliable no_timer_check" \
   -serial "file:$log" -serial "file:$work/out" -serial "file:$work/results" -serial "file:$work/err" \

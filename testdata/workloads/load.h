@@ -193,7 +193,7 @@ static inline void meet(struct group *g)
         syscall(SYS_futex, &g->go, FUTEX_WAIT, 0, NULL, NULL, 0);
     __atomic_add_fetch(&g->arrived, 1, __ATOMIC_ACQ_REL);
     while (__atomic_load_n(&g->arrived, __ATOMIC_ACQUIRE) < g->workers)
-        sched_yield();
+        sched_yield(), __builtin_ia32_pause();
 }
 
 static inline void worker(struct group *g, int index, void (*load)(int, struct tally *))
