@@ -128,7 +128,7 @@ fn format_field(
 /// A prototype in some kernel's BTF, a raw tracepoint's without its `__data`.
 struct Found {
     object: Object,
-    params: Vec<(String, TypeId)>,
+    params: raw_tracepoint::Parameters,
     ret: TypeId,
 }
 

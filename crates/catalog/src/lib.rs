@@ -17,6 +17,7 @@ mod format;
 mod glob;
 pub mod nav;
 mod probe;
+mod snapshot;
 
 pub use check::{checks, verify_check};
 pub use columns::Miss;
@@ -29,4 +30,5 @@ pub use kernel::{Feature, Identity, Kernel};
 pub use name::{Argument, Literal, Part, RelationName, parse_duration};
 pub use probe::{relation, require, required_features};
 pub use relation::{Absent, Access, Builtin, Check, Column, Hook, Origin, Relation};
+pub use snapshot::{Selection, Snapshot, Subset, subset};
 pub use ty::{DEFAULT_TEXT, EnumType, Pointee, Space, SqlType, TypeRef};

@@ -4,7 +4,7 @@ use crate::features::identify;
 use crate::symbols;
 use crate::tracefs::Tracefs;
 use bpfquery_btf::Btf;
-use bpfquery_catalog::{Feature, Identity, Kernel};
+use bpfquery_catalog::{Feature, Identity, Kernel, Snapshot};
 use bpfquery_diag::{Failure, Result, Unsupported};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -54,8 +54,34 @@ impl Live {
         self.traceable.get_or_init(read).as_ref()
     }
 
+    /// All of it as a value. Takes as long as reading all of tracefs and packing all BTF: about a second.
+    ///
+    /// # Errors
+    /// What cannot be read; only the list of traceable functions may be missing.
+    pub fn capture(&self) -> Result<Snapshot> {
+        let mut snapshot = Snapshot::new(self.identity.clone());
+        for (category, event) in self.events()? {
+            // An event whose module goes away meanwhile is none.
+            if let Some(text) = self.format(&category, &event)? {
+                snapshot = snapshot.with_format(&category, &event, &text);
+            }
+        }
+        if self.identity.features.contains(&Feature::Btf) {
+            snapshot = snapshot.with_btf(&self.vmlinux_bytes()?);
+        }
+        for module in self.modules()? {
+            if let Some(bytes) = self.module_bytes(&module)? {
+                snapshot = snapshot.with_module(&module, &bytes);
+            }
+        }
+        if let Some(functions) = self.traceable_functions() {
+            snapshot = snapshot.with_traceable(functions.iter().cloned());
+        }
+        Ok(snapshot)
+    }
+
     /// A module's BTF as bytes; `None` when it is not loaded or has none.
-    pub(crate) fn module_bytes(&self, module: &str) -> Result<Option<Vec<u8>>> {
+    fn module_bytes(&self, module: &str) -> Result<Option<Vec<u8>>> {
         if module.is_empty() || module.contains(['/', '\0']) || module.starts_with('.') || module == "vmlinux" {
             return Ok(None);
         }
@@ -63,7 +89,7 @@ impl Live {
     }
 
     /// vmlinux's BTF as bytes.
-    pub(crate) fn vmlinux_bytes(&self) -> Result<Vec<u8>> {
+    fn vmlinux_bytes(&self) -> Result<Vec<u8>> {
         let missing = || {
             Unsupported::new(Feature::Btf.title())
                 .since("5.4")

@@ -8,7 +8,7 @@ use crate::convert::{Object, Pointers, c_type};
 use crate::kernel::Kernel;
 use crate::name::Part;
 use crate::relation::{Column, Hook, Origin, Relation};
-use bpfquery_btf::Tag;
+use bpfquery_btf::{Tag, TypeId};
 use bpfquery_diag::{Diagnostic, Result, nearest};
 
 /// What a raw tracepoint's typedef is called.
@@ -16,6 +16,9 @@ pub(crate) const PREFIX: &str = "btf_trace_";
 
 /// `MAX_TRACE_ARGS` is 12 (include/linux/tracepoint.h has up to 12 arguments, Linux 6.1).
 const MAX_ARGUMENTS: usize = 12;
+
+/// Names and types.
+pub(crate) type Parameters = Vec<(String, TypeId)>;
 
 pub(super) fn relation(kernel: &dyn Kernel, event: &Part) -> Result<Relation> {
     let Some((object, params)) = prototype(kernel, &event.text)? else {
@@ -36,10 +39,7 @@ pub(super) fn relation(kernel: &dyn Kernel, event: &Part) -> Result<Relation> {
 }
 
 /// A raw tracepoint's parameters without `__data`, from vmlinux or the first module that has it.
-pub(crate) fn prototype(
-    kernel: &dyn Kernel,
-    event: &str,
-) -> Result<Option<(Object, Vec<(String, bpfquery_btf::TypeId)>)>> {
+pub(crate) fn prototype(kernel: &dyn Kernel, event: &str) -> Result<Option<(Object, Parameters)>> {
     let typedef = format!("{PREFIX}{event}");
     let mut objects = vec![Object::vmlinux(kernel.btf()?)];
     if objects[0].btf.find(Tag::Typedef, &typedef).is_none() {
