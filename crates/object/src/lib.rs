@@ -1,1 +1,11 @@
 //! Programs, maps, BTF and line information to ELF bytes.
+//!
+//! What holds: `run` loads the very bytes that `compile` writes, so everything that a run needs is in them.
+
+mod build;
+pub mod elf;
+pub mod manifest;
+mod validate;
+
+pub use build::{Parts, build, section_name};
+pub use manifest::Manifest;
