@@ -304,6 +304,9 @@ impl Expr {
                 let sure = matches!(&b.kind, ExprKind::Literal(Datum::Int(n)) if *n != 0);
                 !sure || a.nullable(column)
             }
+            // What 128 bits do not hold is NULL, and so is what a double says that an integer cannot.
+            ExprKind::Arith(_, _, _) | ExprKind::Unary(UnaryOp::Neg, _) if self.ty == SqlType::Decimal => true,
+            ExprKind::Cast(a) if matches!(a.ty, SqlType::Double | SqlType::Decimal) && a.ty != self.ty => true,
             ExprKind::Coalesce(list) => list.iter().all(|e| e.nullable(column)),
             // Comparing texts that were cut at the same place is NULL.
             ExprKind::Compare(_, a, _) if a.ty.is_text() => true,

@@ -8,6 +8,7 @@
 
 pub mod aggregates;
 mod datum;
+pub mod eval;
 mod expr;
 pub mod functions;
 mod layout;
