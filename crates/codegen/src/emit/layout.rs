@@ -1,0 +1,159 @@
+//! The order of blocks, and jumps through empty ones.
+//!
+//! A block comes behind all blocks that go to it (loops aside), next to one of them where it can; what hardly ever
+//! runs comes last. So most ways through the program fall from block to block.
+
+use super::mach::{BlockId, MFunc, Term};
+use std::collections::BTreeMap;
+
+/// Blocks in the order of the program. Blocks that are not in it are not reached.
+pub(super) struct Layout {
+    pub(super) order: Vec<BlockId>,
+}
+
+impl Layout {
+    pub(super) fn new(func: &MFunc) -> Layout {
+        let mut placer = Placer::new(func);
+        while let Some(next) = placer.next() {
+            placer.place(next);
+        }
+        Layout { order: placer.order }
+    }
+}
+
+/// Leads jumps past empty blocks and to one of several equal blocks; afterwards no reached block is empty but for jumps
+/// to itself.
+pub(super) fn simplify(func: &mut MFunc) {
+    loop {
+        let same = duplicates(func);
+        let threads: Vec<BlockId> = (0..func.blocks.len() as u32).map(|at| thread(func, same[at as usize])).collect();
+        let mut changed = false;
+        for block in &mut func.blocks {
+            let mut term = block.term.retarget(|target| threads[target.index()]);
+            if let Term::If { then, otherwise, .. } = term
+                && then == otherwise
+            {
+                term = Term::Jump(then);
+            }
+            changed |= term != block.term;
+            block.term = term;
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// Where a jump to `block` ends up.
+fn thread(func: &MFunc, block: BlockId) -> BlockId {
+    let mut at = block;
+    // A cycle of empty blocks is an endless loop, which no plan makes; the bound keeps it harmless.
+    for _ in 0..func.blocks.len() {
+        match func.blocks[at.index()].term {
+            Term::Jump(next) if func.blocks[at.index()].lines.is_empty() => at = next,
+            _ => break,
+        }
+    }
+    at
+}
+
+/// For each block, the first that does the same.
+fn duplicates(func: &MFunc) -> Vec<BlockId> {
+    let mut first: BTreeMap<String, BlockId> = BTreeMap::new();
+    let all = func.blocks.iter().enumerate().map(|(at, block)| {
+        let insts: Vec<_> = block.lines.iter().map(|line| (line.inst, line.core)).collect();
+        let at = BlockId(at as u32);
+        // The entry is not a target.
+        if at.0 == 0 { at } else { *first.entry(format!("{insts:?} {:?}", block.term)).or_insert(at) }
+    });
+    all.collect()
+}
+
+struct Placer<'a> {
+    func: &'a MFunc,
+    /// Reverse postorder.
+    position: Vec<Option<usize>>,
+    by_position: Vec<BlockId>,
+    /// Warm predecessors that are not placed yet.
+    open: Vec<u32>,
+    placed: Vec<bool>,
+    order: Vec<BlockId>,
+}
+
+impl<'a> Placer<'a> {
+    fn new(func: &'a MFunc) -> Placer<'a> {
+        let by_position = reverse_postorder(func);
+        let mut position = vec![None; func.blocks.len()];
+        for (at, block) in by_position.iter().enumerate() {
+            position[block.index()] = Some(at);
+        }
+        let mut placer = Placer {
+            func,
+            position,
+            open: vec![0; func.blocks.len()],
+            placed: vec![false; func.blocks.len()],
+            order: Vec::new(),
+            by_position,
+        };
+        for block in placer.by_position.clone() {
+            placer.forward_targets(block).into_iter().for_each(|target| placer.open[target.index()] += 1);
+        }
+        placer
+    }
+
+    /// Where a block goes; edges back and edges from what hardly ever runs do not hold up a block.
+    fn forward_targets(&self, block: BlockId) -> Vec<BlockId> {
+        let data = &self.func.blocks[block.index()];
+        let forward = |target: &BlockId| self.position[target.index()] > self.position[block.index()];
+        let counts = |target: &BlockId| forward(target) && (!data.cold || self.func.blocks[target.index()].cold);
+        data.term.targets().into_iter().filter(counts).collect()
+    }
+
+    fn place(&mut self, block: BlockId) {
+        self.placed[block.index()] = true;
+        self.order.push(block);
+        for target in self.forward_targets(block) {
+            self.open[target.index()] -= 1;
+        }
+    }
+
+    fn is_ready(&self, block: BlockId) -> bool {
+        !self.placed[block.index()] && self.open[block.index()] == 0 && !self.func.blocks[block.index()].cold
+    }
+
+    fn next(&self) -> Option<BlockId> {
+        let fallthrough = self.order.last().and_then(|&last| self.fallthrough(last));
+        let open = || self.by_position.iter().copied().filter(|block| !self.placed[block.index()]);
+        let recent = || {
+            let targets = self.order.iter().rev().flat_map(|&block| self.func.blocks[block.index()].term.targets());
+            targets.into_iter().find(|&target| self.is_ready(target))
+        };
+        let warm = || open().find(|block| !self.func.blocks[block.index()].cold);
+        let cold = || {
+            let last = self.order.last().map(|last| self.func.blocks[last.index()].term.targets()).unwrap_or_default();
+            last.into_iter().find(|target| !self.placed[target.index()] && self.open[target.index()] == 0)
+        };
+        fallthrough.or_else(recent).or_else(warm).or_else(cold).or_else(|| open().next())
+    }
+
+    /// The target that may stand right behind the block; the side taken when a test fails is the usual one.
+    fn fallthrough(&self, block: BlockId) -> Option<BlockId> {
+        self.func.blocks[block.index()].term.targets().into_iter().rev().find(|&target| self.is_ready(target))
+    }
+}
+
+fn reverse_postorder(func: &MFunc) -> Vec<BlockId> {
+    let mut seen = vec![false; func.blocks.len()];
+    let mut order = Vec::new();
+    let mut stack = vec![(BlockId(0), false)];
+    while let Some((block, done)) = stack.pop() {
+        if done {
+            order.push(block);
+        } else if !std::mem::replace(&mut seen[block.index()], true) {
+            stack.push((block, true));
+            stack.extend(func.blocks[block.index()].term.targets().into_iter().map(|target| (target, false)));
+        }
+    }
+    order.reverse();
+    order
+}

@@ -1,0 +1,53 @@
+//! From SSA to instructions.
+//!
+//! ```text
+//!  ir::Func ─[passes]→ ir::Func ─[select]→ MFunc over virtual registers ─[regalloc]→ MFunc over r0–r9 + frame
+//!           ─[layout]→ order of blocks ─[write]→ isa::Program
+//! ```
+
+mod copies;
+mod layout;
+pub mod mach;
+mod select;
+mod write;
+
+use crate::{ir, passes, regalloc};
+use bpfquery_diag::Result;
+use bpfquery_isa::{MapRef, Program};
+
+/// What the instructions may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// Whether sign-extending moves and loads exist (kernel 6.6).
+    pub isa_v4: bool,
+}
+
+/// A function's instructions, after all passes.
+///
+/// Maps keep their numbers as [`MapRef`]s, `.rodata` and `.bss` follow them ([`rodata_ref`], [`bss_ref`]); relocations keep
+/// theirs as `CoreRef`s. Errors: `Kernel` if the stack needs more than 512 bytes, `Bug` if the function is not valid.
+pub fn compile(func: ir::Func, target: Target) -> Result<Program> {
+    let mut func = func;
+    passes::run(&mut func)?;
+    generate(&func, target)
+}
+
+/// A function's instructions as it stands, without passes.
+pub fn generate(func: &ir::Func, target: Target) -> Result<Program> {
+    let selected = select::select(func, target)?;
+    let mut allocated = regalloc::allocate(selected)?;
+    layout::simplify(&mut allocated.func);
+    let frame = regalloc::frame(func, &allocated)?;
+    let order = layout::Layout::new(&allocated.func);
+    Ok(write::program(func, &allocated.func, &order, &frame))
+}
+
+/// How instructions name the `.rodata` section: behind the maps.
+pub fn rodata_ref(func: &ir::Func) -> MapRef {
+    MapRef(func.maps.len() as u32)
+}
+
+/// How instructions name the `.bss` section: behind `.rodata`.
+pub fn bss_ref(func: &ir::Func) -> MapRef {
+    MapRef(func.maps.len() as u32 + 1)
+}
