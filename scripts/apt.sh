@@ -43,7 +43,7 @@ apt_refresh() {
       "$KEYRING" "$main" bookworm-backports "$KEYRING" "$main" trixie-backports \
       "$KEYRING" "$security" bookworm-security "$KEYRING" "$security" bullseye-security
   } >"$APT/sources.list"
-  retry private_apt apt-get -q update -o APT::Update::Error-Mode=any >&2 ||
+  retry private_apt apt-get -qq update -o APT::Update::Error-Mode=any >&2 ||
     die "the package indexes cannot be read from this machine's mirror"
   touch "$APT/updated"
 }
@@ -54,7 +54,7 @@ apt_unpack() {
   shift
   mkdir -p "$APT"
   work=$(mktemp -d "$APT/download.XXXXXX")
-  (cd "$work" && private_apt apt-get -q download "$@" >&2) || status=$?
+  (cd "$work" && private_apt apt-get -qq download "$@" >&2) || status=$?
   if [ "$status" = 0 ]; then
     mkdir -p "$into"
     for deb in "$work"/*.deb; do dpkg-deb -x "$deb" "$into" || status=$?; done

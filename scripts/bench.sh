@@ -11,64 +11,28 @@
 
 need_root bench.sh
 "$ROOT/scripts/cargo.sh" build --locked --release -p bpfquery >&2
-bpfquery=$TARGET/release/bpfquery
+"$ROOT/scripts/workloads.sh" >/dev/null
+bpfquery=$TARGET/release/bpfquery start=$TARGET/workloads/start live=$TARGET/workloads/live
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The command under -c: when it began, and its parent's (the tracer's) peak resident size.
-cat >"$work/live.c" <<'C'
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-int main(int argc, char **argv) {
-    struct timespec t;
-    char line[256];
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    FILE *out = fopen(argv[argc - 1], "w");
-    snprintf(line, sizeof line, "/proc/%d/status", getppid());
-    FILE *status = fopen(line, "r");
-    fprintf(out, "%lld", t.tv_sec * 1000000000LL + t.tv_nsec);
-    while (fgets(line, sizeof line, status))
-        if (!strncmp(line, "VmHWM:", 6))
-            fprintf(out, " %s", line + 6);
-    return fclose(out);
-}
-C
-cat >"$work/start.c" <<'C'
-#include <stdio.h>
-#include <time.h>
-#include <unistd.h>
-int main(int argc, char **argv) {
-    struct timespec t;
-    (void)argc;
-    FILE *out = fopen(argv[1], "w");
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    fprintf(out, "%lld\n", t.tv_sec * 1000000000LL + t.tv_nsec);
-    fclose(out);
-    return execvp(argv[2], argv + 2);
-}
-C
-gcc -O2 -o "$work/live" "$work/live.c"
-gcc -O2 -o "$work/start" "$work/start.c"
-
 # measure NAME COMMAND...: five runs, the best of each figure.
 measure() {
-  local name=$1 began live rss best_ms='' best_kb=''
+  local name=$1 began lived rss best_ms='' best_kb=''
   shift
   for _ in 1 2 3 4 5; do
-    "$work/start" "$work/began" "$@" >/dev/null 2>"$work/stderr" </dev/null || die "$name: $(cat "$work/stderr")"
+    "$start" "$work/began" "$@" >/dev/null 2>"$work/stderr" </dev/null || die "$name: $(cat "$work/stderr")"
     began=$(cat "$work/began")
-    read -r live rss _ <"$work/lived"
-    live=$(((live - began) / 10000))
-    if [ -z "$best_ms" ] || [ "$live" -lt "$best_ms" ]; then best_ms=$live; fi
+    read -r lived rss _ <"$work/lived"
+    lived=$(((lived - began) / 10000))
+    if [ -z "$best_ms" ] || [ "$lived" -lt "$best_ms" ]; then best_ms=$lived; fi
     if [ -z "$best_kb" ] || [ "$rss" -lt "$best_kb" ]; then best_kb=$rss; fi
   done
   printf '%-10s start to live %4d.%02d ms   peak memory %6d KiB\n' "$name" $((best_ms / 100)) $((best_ms % 100)) "$best_kb"
 }
 
-measure bpfquery "$bpfquery" run -c "$work/live $work/lived" \
+measure bpfquery "$bpfquery" run -c "$live $work/lived" \
   -e 'select comm, count(*) from tracepoint.syscalls.sys_enter_openat group by comm'
-measure bpftrace bpftrace -c "$work/live $work/lived" \
+measure bpftrace bpftrace -c "$live $work/lived" \
   -e 'tracepoint:syscalls:sys_enter_openat { @[comm] = count(); }'
 printf '%-10s release binary %s KiB\n' bpfquery $(($(stat -c %s "$bpfquery") / 1024))

@@ -12,4 +12,4 @@
 lock apt
 apt_refresh hourly
 apt_unpack "$CACHE/bpftool" bpftool/bookworm-backports || die "bpftool cannot be downloaded from this machine's Debian mirror"
-"$BPFTOOL_DIR/bpftool" version >&2 || die "bpftool does not run here: its libraries are missing (scripts/setup.sh installs them)"
+"$BPFTOOL_DIR/bpftool" version >/dev/null || die "bpftool does not run here: its libraries are missing (scripts/setup.sh installs them)"

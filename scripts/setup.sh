@@ -8,9 +8,9 @@
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-RUN=(gcc make pkg-config libelf-dev zlib1g-dev ca-certificates)
+RUN=(gcc libc6-dev make pkg-config libelf-dev zlib1g-dev ca-certificates)
 # The oracles (clang, llvm, bpftrace, strace, bpftool's libraries) and the test machines (the rest).
-TEST=("${RUN[@]}" clang llvm bpftrace strace libcap2 qemu-system-x86 busybox-static dash
+TEST=("${RUN[@]}" clang llvm libbpf-dev bpftrace strace libcap2 qemu-system-x86 busybox-static dash
   coreutils cpio kmod shellcheck xz-utils zstd iproute2 debian-archive-keyring)
 
 # The packages that are not installed, one a line.
@@ -26,8 +26,8 @@ install_packages() {
   mapfile -t absent < <(missing "$@")
   [ ${#absent[@]} -gt 0 ] || return 0
   say "installing: ${absent[*]}"
-  retry apt-get -q update >&2 || die "apt-get update fails: this machine's package sources cannot be read"
-  DEBIAN_FRONTEND=noninteractive retry apt-get -q install -y --no-install-recommends "${absent[@]}" >&2 ||
+  retry apt-get -qq update >&2 || die "apt-get update fails: this machine's package sources cannot be read"
+  DEBIAN_FRONTEND=noninteractive retry apt-get -qq install -y --no-install-recommends "${absent[@]}" >&2 ||
     die "apt-get cannot install: ${absent[*]}"
 }
 
