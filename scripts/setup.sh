@@ -42,7 +42,7 @@ need_root "setup.sh"
 command -v apt-get >/dev/null || die "setup.sh knows Debian only (no apt-get here); the packages it wants: ${TEST[*]}"
 if [ "$1" = test ]; then install_packages "${TEST[@]}"; else install_packages "${RUN[@]}"; fi
 # Newer Debian releases have rustup as a package; where there is none, cargo.sh says what is needed.
-if ! command -v cargo rustup >/dev/null && apt-cache show rustup >/dev/null 2>&1; then install_packages rustup; fi
+if ! command -v cargo rustup >/dev/null && apt-get -qq --simulate install rustup >/dev/null 2>&1; then install_packages rustup; fi
 "$ROOT/scripts/cargo.sh" --version >&2
 mount_at debugfs /sys/kernel/debug
 mount_at tracefs /sys/kernel/tracing
