@@ -57,7 +57,11 @@ timeout -k 5 "$seconds" qemu-system-x86_64 \
   -kernel "$kernel/vmlinuz" -initrd "$work/initrd" \
   -append "console=ttyS0 quiet panic=-1 oops=panic mitigations=off nokaslr tsc=reliable no_timer_check" \
   -serial "file:$log" -serial "file:$work/out" -serial "file:$work/results" -serial "file:$work/err" \
-  </dev/null >&2 || status=$?
+  </dev/null >&2 &
+emulator=$!
+# Waited for in the background, so that a signal to this script ends the machine at once.
+trap 'kill "$emulator" 2>/dev/null; exit 143' TERM INT HUP
+wait "$emulator" || status=$?
 
 # If the emulator never opened a pipe its reader still waits for a writer: be one, for an instant.
 : <>"$work/out" <>"$work/err"
