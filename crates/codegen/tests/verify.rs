@@ -1,0 +1,413 @@
+//! Planted faults: each case breaks one rule of a right function, and the verifier says which and where.
+
+use bpfquery_codegen::ir::{Block, Func, Inst, InstData, MapId, Op, PtrKind, Terminator, Type, Value, parse, verify};
+
+const TABLES: &str = r#"
+  slot s0 "key" 8
+  slot s1 "text" 16
+  map m0 "hash": hash 8 -> 16, 10
+  map m1 "ring": ringbuf 4096
+  map m2 "array": array 4 -> 8, 1
+  global g0 "start": rodata+0, 8 = 0000000000000000
+  global g1 "lost": bss+0, 8
+  core c0 byte_size "vmlinux":7 "task_struct.comm" [3] = 16
+"#;
+
+fn text(body: &str) -> String {
+    format!("func q context 24 {{{TABLES}b0(v0: ctx):\n{body}\n}}\n")
+}
+
+fn func(text: &str) -> Func {
+    parse(text).unwrap_or_else(|e| panic!("{e} in {text}"))
+}
+
+fn accept(body: &str) {
+    verify(&func(&text(body))).unwrap_or_else(|e| panic!("{e} in {body}"));
+}
+
+/// The body does not pass, and this is why.
+fn check(body: &str, expect: &str) {
+    check_text(&text(body), expect);
+}
+
+fn check_text(text: &str, expect: &str) {
+    let error = verify(&func(text)).err().map(|error| error.to_string());
+    assert_eq!(error.as_deref(), Some(expect), "{text}");
+}
+
+/// A table's line in the place of another.
+fn check_table(old: &str, new: &str, expect: &str) {
+    let text = text("  v1 = const 0\n  ret v1");
+    assert!(text.contains(old), "{old} is a line");
+    check_text(&text.replace(old, new), expect);
+}
+
+/// Faults that the text form cannot say.
+fn check_func(spoil: impl Fn(&mut Func), expect: &str) {
+    let mut func =
+        func(&text("  v1 = const 0\n  v2 = slot s0\n  store.u64 v2, 0, v1\n  jump b1(v1)\nb1(v3: int):\n  ret v3"));
+    assert_eq!(verify(&func), Ok(()), "it was right");
+    spoil(&mut func);
+    assert_eq!(verify(&func).err().map(|error| error.to_string()).as_deref(), Some(expect));
+}
+
+#[test]
+fn tables() {
+    check_table("\"key\" 8", "\"key\" 7", "s0: 7 bytes are not a multiple of 8");
+    check_table("\"key\" 8", "\"key\" 0", "s0: 0 bytes are not a multiple of 8");
+    check_table("\"key\" 8", "\"key\" 504", "function: slots take 520 bytes of stack, more than 512");
+    check_table("\"hash\"", "\"ha-sh\"", "m0: \"ha-sh\" is not a C identifier of at most 15 bytes");
+    check_table(
+        "\"hash\"",
+        "\"a234567890123456\"",
+        "m0: \"a234567890123456\" is not a C identifier of at most 15 bytes",
+    );
+    check_table("hash 8 -> 16", "hash 0 -> 16", "m0: a key has no bytes");
+    check_table("hash 8 -> 16, 10", "hash 8 -> 16, 0", "m0: there is no room for a value");
+    check_table("ringbuf 4096", "ringbuf 5000", "m1: 5000 is not a power of 2 of whole pages");
+    check_table("ringbuf 4096", "ringbuf 8 -> 0, 4096", "m1: a ring buffer has neither keys nor values");
+    check_table("array 4 -> 8", "array 8 -> 8", "m2: an array's key has 4 bytes, not 8");
+    check_table("rodata+0, 8 = 0000000000000000", "rodata+0, 8 = 00", "g0: 1 initial bytes, not 8");
+    check_table("bss+0, 8", "bss+0, 8 = 0000000000000000", "g1: 8 initial bytes, not 0");
+    check_table("\"lost\"", "\"1lost\"", "g1: \"1lost\" is not a C identifier");
+    let over = "bss+0, 8\n  global g2 \"other\": bss+4, 8";
+    check_table("bss+0, 8", over, "g2: lies over g1");
+}
+
+#[test]
+fn blocks() {
+    check_text("func q context 8 {\n}\n", "function: the entry does not take the context, and only that");
+    let two = "func q context 8 {\nb0(v0: ctx, v1: int):\n  ret v1\n}\n";
+    check_text(two, "function: the entry does not take the context, and only that");
+    check("  unterminated", "b0: `unterminated`: a reachable block does not end");
+    check("  jump b7", "b0: `jump b7`: b7 does not exist");
+    check("  jump b1\nb3:\n  jump b3", "b1: `unterminated`: a reachable block does not end");
+    check("  v1 = slot s2\n  ret v1", "b0: `v1 = slot s2`: s2 does not exist");
+    check("  v1 = map m3\n  ret v1", "b0: `v1 = map m3`: m3 does not exist");
+    check("  v1 = global g2\n  ret v1", "b0: `v1 = global g2`: g2 does not exist");
+    check("  v1 = core c1\n  ret v1", "b0: `v1 = core c1`: c1 does not exist");
+    check("  v1 = const 0\n  ret v1\nb1:\n  ret v1", "b1: nothing reaches it, and it is not empty");
+    check(
+        "  jump b1\nb1:\n  v1 = const 0\n  br.eq v1, v1, b2, b1\nb2:\n  ret v1",
+        "b1: `br.eq v1, v1, b2, b1`: goes back to b1",
+    );
+    check("  jump b1\nb1:\n  jump b2\nb2:\n  jump b1", "b2: `jump b1`: goes back to b1");
+    check("  jump b0(v0)", "b0: `jump b0(v0)`: goes back to b0");
+    accept("  v1 = const 0\n  jump b2\nb2:\n  ret v1");
+    let at = |func: &mut Func, block: usize| func.blocks[block].insts.clone();
+    check_func(
+        |func| {
+            let insts = at(func, 0);
+            func.blocks[1].insts.push(insts[0]);
+        },
+        "b1: `v1 = const 0`: stands in two places",
+    );
+    check_func(|func| func.blocks[1].insts.push(Inst(99)), "b1: i99 does not exist");
+    check_func(|func| func.blocks[1].terminator = Terminator::Return(Value(99)), "b1: `ret v99`: v99 does not exist");
+    check_func(|func| func.blocks[1].params.push(Value(99)), "b1: v99 does not exist");
+    check_func(
+        |func| func.blocks[1].terminator = Terminator::Jump(Block(0), vec![Value(0)]),
+        "b1: `jump b0(v0)`: goes back to b0",
+    );
+}
+
+#[test]
+fn ssa() {
+    check("  ret v1", "b0: `ret v1`: v1 is not defined");
+    check(
+        "  v2 = add v1, v1\n  v1 = const 0\n  ret v2",
+        "b0: `v2 = add v1, v1`: v1 of b0 is not defined on every path to here",
+    );
+    check("  v1 = const 0\n  v1 = const 1\n  ret v1", "b0: `v1 = const 1`: v1 is defined twice");
+    check("  v1 = const 0\n  jump b1(v1)\nb1(v1: int):\n  ret v1", "b1: v1 is defined twice");
+    let one_way =
+        "  v1 = const 0\n  br.eq v1, v1, b1, b2\nb1:\n  v2 = const 1\n  jump b3\nb2:\n  jump b3\nb3:\n  ret v2";
+    check(one_way, "b3: `ret v2`: v2 of b1 is not defined on every path to here");
+    check("  jump b1\nb1(v1: int):\n  ret v1", "b0: `jump b1`: 0 arguments for the 1 parameters of b1");
+    check("  v1 = const 0\n  jump b1(v1)\nb1:\n  ret v1", "b0: `jump b1(v1)`: 1 arguments for the 0 parameters of b1");
+    check(
+        "  v1 = slot s0\n  jump b1(v1)\nb1(v2: int):\n  ret v2",
+        "b0: `jump b1(v1)`: v1 is `stack`, but v2 of b1 is `int`",
+    );
+    let key =
+        "  v1 = slot s0\n  v2 = const 0\n  store.u64 v1, 0, v2\n  v3 = map m0\n  v4 = call map_lookup_elem v3, v1\n";
+    let wrong = format!("{key}  br.null v4, b1, b2\nb1:\n  ret v2\nb2(v5: value m2):\n  ret v2");
+    check(&wrong, "b0: `br.null v4, b1, b2`: v4 is `value m0`, but v5 of b2 is `value m2`");
+    let without = format!("{key}  br.null v4, b1, b2\nb1:\n  ret v2\nb2:\n  ret v2");
+    check(&without, "b0: `br.null v4, b1, b2`: 1 arguments for the 0 parameters of b2");
+}
+
+#[test]
+fn types() {
+    check("  v1 = load.u64 v0, 0\n  v2 = load.u64 v1, 0\n  ret v2", "b0: `v2 = load.u64 v1, 0`: v1 is not a pointer");
+    check("  v1 = map m0\n  v2 = load.u64 v1, 0\n  ret v2", "b0: `v2 = load.u64 v1, 0`: v1 is a map");
+    check("  v1 = const 8\n  v2 = mul v0, v1\n  ret v1", "b0: `v2 = mul v0, v1`: v0 is a pointer");
+    check("  v1 = const 8\n  v2 = add v1, v0\n  ret v1", "b0: `v2 = add v1, v0`: v0 is a pointer");
+    check("  v1 = const 8\n  v2 = add v0, v1\n  ret v1", "b0: `v2 = add v0, v1`: v0 cannot be moved");
+    check("  v1 = const 8\n  v2 = map m0\n  v3 = sub v2, v1\n  ret v1", "b0: `v3 = sub v2, v1`: v2 cannot be moved");
+    check("  v1 = slot s0\n  v2 = sub v1, v1\n  ret v2", "b0: `v2 = sub v1, v1`: v1 is a pointer");
+    check("  v1 = zext.8 v0\n  ret v1", "b0: `v1 = zext.8 v0`: v0 is a pointer");
+    check("  v1 = const 8\n  v2 = zext.24 v1\n  ret v2", "b0: `v2 = zext.24 v1`: 24 bits are not 8, 16 or 32");
+    check("  br.eq v0, v0, b1, b1\nb1:\n  ret v0", "b0: `br.eq v0, v0, b1, b1`: v0 is a pointer");
+    check("  ret v0", "b0: `ret v0`: v0 is a pointer");
+    check(
+        "  br.null v0, b1, b2\nb1:\n  v1 = const 0\n  ret v1\nb2(v2: ctx):\n  v3 = const 0\n  ret v3",
+        "b0: `br.null v0, b1, b2`: v0 is `ctx`, which is never null",
+    );
+    check("  v1 = const 0\n  store.u64 v0, 0, v1\n  ret v1", "b0: `store.u64 v0, 0, v1`: the context is read-only");
+    check(
+        "  v1 = const 0\n  v2 = global g0\n  store.u64 v2, 0, v1\n  ret v1",
+        "b0: `store.u64 v2, 0, v1`: `.rodata` is read-only",
+    );
+    check("  v1 = const 0\n  v2 = map m0\n  store.u64 v2, 0, v1\n  ret v1", "b0: `store.u64 v2, 0, v1`: v2 is a map");
+    check("  v1 = const 0\n  store.u64 v1, 0, v1\n  ret v1", "b0: `store.u64 v1, 0, v1`: v1 is not a pointer");
+    check("  v1 = global g1\n  store.u64 v1, 0, v0\n  ret v0", "b0: `store.u64 v1, 0, v0`: v0 is a pointer");
+    check("  v1 = slot s0\n  store.u32 v1, 0, v0\n  ret v0", "b0: `store.u32 v1, 0, v0`: v0 is a pointer");
+    accept("  v1 = slot s0\n  store.u64 v1, 0, v0\n  v2 = const 0\n  ret v2");
+    check(
+        "  v1 = const 1\n  v2 = slot s0\n  atomic_add v2, 0, v1\n  ret v1",
+        "b0: `atomic_add v2, 0, v1`: v2 is `stack`, which atomic additions do not go to",
+    );
+    check(
+        "  v1 = const 1\n  v2 = global g0\n  atomic_add v2, 0, v1\n  ret v1",
+        "b0: `atomic_add v2, 0, v1`: v2 is `global g0`, which atomic additions do not go to",
+    );
+    check_func(
+        |func| func.values[1].ty = Type::ptr(PtrKind::Stack),
+        "b0: `jump b1(v1)`: v1 is `stack`, but v3 of b1 is `int`",
+    );
+    check_func(
+        |func| func.values[2].ty = Type::ptr(PtrKind::Map(MapId(0))),
+        "b0: `v2 = slot s0`: v2 has the type `map m0`, but the instruction gives `stack`",
+    );
+    check_func(|func| func.insts[0].result = None, "b0: `store.u64 v2, 0, v1`: v1 is not defined");
+    check_func(
+        |func| {
+            func.values.push(func.values[1]);
+            func.insts[2].result = Some(Value(4));
+        },
+        "b0: `v4 = store.u64 v2, 0, v1`: defines a value, but has none",
+    );
+    check_func(
+        |func| {
+            func.insts.push(InstData { op: Op::Const(1), result: None, span: Default::default() });
+            func.blocks[1].insts.push(Inst(3));
+        },
+        "b1: `const 1`: does not define its value",
+    );
+}
+
+const LOOKUP: &str =
+    "  v1 = slot s0\n  v2 = const 0\n  store.u64 v1, 0, v2\n  v3 = map m0\n  v4 = call map_lookup_elem v3, v1\n";
+
+/// The value's address is `v5` in `b2`; `v2` is 0.
+fn with_value(body: &str) -> String {
+    format!("{LOOKUP}  br.null v4, b1, b2\nb1:\n  ret v2\nb2(v5: value m0):\n{body}\n  ret v2")
+}
+
+#[test]
+fn null() {
+    check(&format!("{LOOKUP}  v5 = load.u64 v4, 0\n  ret v5"), "b0: `v5 = load.u64 v4, 0`: v4 may be null");
+    check(&format!("{LOOKUP}  store.u64 v4, 0, v2\n  ret v2"), "b0: `store.u64 v4, 0, v2`: v4 may be null");
+    check(&format!("{LOOKUP}  v5 = add v4, v2\n  ret v2"), "b0: `v5 = add v4, v2`: v4 may be null");
+    check(&format!("{LOOKUP}  jump b1(v4)\nb1(v5: value m0?):\n  ret v2"), "b0: `jump b1(v4)`: v4 may be null");
+    check(&format!("{LOOKUP}  br.eq v4, v2, b1, b1\nb1:\n  ret v2"), "b0: `br.eq v4, v2, b1, b1`: v4 may be null");
+    let passed = format!("{LOOKUP}  br.null v4, b1, b2(v4)\nb1:\n  ret v2\nb2(v5: value m0, v6: value m0?):\n  ret v2");
+    check(&passed, "b0: `br.null v4, b1, b2(v4)`: v4 may be null");
+    let null = with_value("  v6 = const 1").replace("b1:\n  ret v2", "b1:\n  v7 = load.u64 v4, 0\n  ret v7");
+    check(&null, "b1: `v7 = load.u64 v4, 0`: v4 may be null");
+    accept(&with_value("  store.u64 v5, 8, v2"));
+}
+
+#[test]
+fn helpers() {
+    check("  v1 = call get_current_task v0\n  ret v1", "b0: `v1 = call get_current_task v0`: 1 arguments, not 0");
+    check(
+        "  v1 = call get_stackid v0, v0, v0\n  ret v1",
+        "b0: `v1 = call get_stackid v0, v0, v0`: bpf_get_stackid is not modelled",
+    );
+    let stack = "  v1 = slot s0\n  v2 = const 0\n  store.u64 v1, 0, v2\n";
+    let call = |map: &str, call: &str| format!("{stack}  v3 = {map}\n  v4 = call {call}\n  ret v2");
+    check(
+        &call("map m1", "map_lookup_elem v3, v1"),
+        "b0: `v4 = call map_lookup_elem v3, v1`: v3 is `map m1`, not a map with keys",
+    );
+    check(
+        &call("map m2", "map_delete_elem v3, v1"),
+        "b0: `v4 = call map_delete_elem v3, v1`: v3 is `map m2`, not a hash map",
+    );
+    check(
+        &call("map m0", "ringbuf_output v3, v1, v2, v2"),
+        "b0: `v4 = call ringbuf_output v3, v1, v2, v2`: v3 is `map m0`, not a ring buffer",
+    );
+    check(
+        &call("map m0", "map_lookup_elem v3, v2"),
+        "b0: `v4 = call map_lookup_elem v3, v2`: v2 is `int`, not an address in the stack, a map value or a variable",
+    );
+    check(
+        &call("map m0", "map_lookup_elem v3, v0"),
+        "b0: `v4 = call map_lookup_elem v3, v0`: v0 is `ctx`, not an address in the stack, a map value or a variable",
+    );
+    check(
+        &call("const 8", "probe_read_kernel v0, v3, v2"),
+        "b0: `v4 = call probe_read_kernel v0, v3, v2`: v0 is `ctx`, not an address of memory that may be written",
+    );
+    check(
+        &call("global g0", "get_current_comm v3, v2"),
+        "b0: `v4 = call get_current_comm v3, v2`: v3 is `global g0`, not an address of memory that may be written",
+    );
+    check(
+        &call("const 8", "probe_read_kernel v1, v3, v0"),
+        "b0: `v4 = call probe_read_kernel v1, v3, v0`: v0 is `ctx`, not a number",
+    );
+    check(
+        &call("const 8", "ringbuf_submit v1, v2"),
+        "b0: `v4 = call ringbuf_submit v1, v2`: v1 is `stack`, not a record",
+    );
+    check(
+        &call("const 8", "get_attach_cookie v1"),
+        "b0: `v4 = call get_attach_cookie v1`: v1 is `stack`, not the context",
+    );
+    // A key may lie in the value of another map and in variables.
+    accept(&with_value("  v6 = call map_delete_elem v3, v5\n  v7 = global g0\n  v8 = call map_delete_elem v3, v7"));
+}
+
+#[test]
+fn bounds() {
+    check(
+        "  v1 = load.u64 v0, 24\n  ret v1",
+        "b0: `v1 = load.u64 v0, 24`: bytes 24 to 32 of the context, which has 24",
+    );
+    check("  v1 = load.u64 v0, -8\n  ret v1", "b0: `v1 = load.u64 v0, -8`: bytes -8 to 0 of the context, which has 24");
+    check(
+        "  v1 = slot s0\n  v2 = const 0\n  store.u64 v1, 8, v2\n  ret v2",
+        "b0: `store.u64 v1, 8, v2`: bytes 8 to 16 of s0, which has 8",
+    );
+    check(
+        "  v1 = global g0\n  v2 = load.u64 v1, 4\n  ret v2",
+        "b0: `v2 = load.u64 v1, 4`: bytes 4 to 12 of g0 in `.rodata`, which has 8",
+    );
+    check(
+        &with_value("  atomic_add v5, 16, v2"),
+        "b2: `atomic_add v5, 16, v2`: bytes 16 to 24 of a value of m0, which has 16",
+    );
+    let moved = with_value("  v6 = const 12\n  v7 = add v5, v6\n  store.u64 v7, 0, v2");
+    check(&moved, "b2: `store.u64 v7, 0, v2`: bytes 12 to 20 of a value of m0, which has 16");
+    let back = with_value("  v6 = const 12\n  v7 = add v5, v6\n  v8 = sub v7, v6\n  store.u64 v8, 8, v2");
+    accept(&back);
+    let computed = with_value("  v6 = load.u64 v0, 0\n  v7 = add v5, v6\n  store.u64 v7, 0, v2");
+    accept(&computed);
+    let key = with_value("  v6 = const 12\n  v7 = add v5, v6\n  v8 = call map_delete_elem v3, v7");
+    check(&key, "b2: `v8 = call map_delete_elem v3, v7`: bytes 12 to 20 of a value of m0, which has 16");
+    let read = "  v1 = slot s1\n  v2 = const 17\n  v3 = const 0\n  v4 = call probe_read_kernel v1, v2, v3\n  ret v3";
+    check(read, "b0: `v4 = call probe_read_kernel v1, v2, v3`: bytes 0 to 17 of s1, which has 16");
+    check(&read.replace("17", "0"), "b0: `v4 = call probe_read_kernel v1, v2, v3`: 0 bytes are none");
+    let value = "  v1 = slot s0\n  v2 = const 0\n  store.u64 v1, 0, v2\n  v3 = map m0\n  v4 = call map_update_elem v3, v1, v1, v2\n  ret v2";
+    check(value, "b0: `v4 = call map_update_elem v3, v1, v1, v2`: bytes 0 to 16 of s0, which has 8");
+    // A parameter may come from two slots, of which one is too short.
+    let two = "  v1 = slot s0\n  v2 = slot s1\n  v3 = const 0\n  br.eq v3, v3, b1(v1), b1(v2)\nb1(v4: stack):\n  store.u64 v4, 8, v3\n  ret v3";
+    check(two, "b1: `store.u64 v4, 8, v3`: bytes 8 to 16 of s0, which has 8");
+}
+
+#[test]
+fn alignment() {
+    check("  v1 = load.u64 v0, 4\n  ret v1", "b0: `v1 = load.u64 v0, 4`: 4 of the context is not aligned to 8");
+    check(
+        "  v1 = slot s1\n  v2 = const 0\n  store.u64 v1, 4, v2\n  ret v2",
+        "b0: `store.u64 v1, 4, v2`: 4 of s1 is not aligned to 8",
+    );
+    check(&with_value("  atomic_add v5, 4, v2"), "b2: `atomic_add v5, 4, v2`: 4 of a value of m0 is not aligned to 8");
+    accept(&with_value("  store.u64 v5, 4, v2"));
+    let words = text("  v1 = load.u32 v0, 0\n  ret v1").replace("context 24", "context 24 words");
+    check_text(&words, "b0: `v1 = load.u32 v0, 0`: only words may be loaded from the context");
+}
+
+#[test]
+fn unwritten_stack() {
+    check(
+        "  v1 = slot s0\n  v2 = load.u32 v1, 0\n  ret v2",
+        "b0: `v2 = load.u32 v1, 0`: byte 0 of s0 may not have been written",
+    );
+    let part = "  v1 = slot s0\n  v2 = const 0\n  store.u32 v1, 0, v2\n  v3 = load.u64 v1, 0\n  ret v3";
+    check(part, "b0: `v3 = load.u64 v1, 0`: byte 4 of s0 may not have been written");
+    let key = "  v1 = slot s0\n  v2 = const 0\n  store.u32 v1, 0, v2\n  v3 = map m0\n  v4 = call map_delete_elem v3, v1\n  ret v2";
+    check(key, "b0: `v4 = call map_delete_elem v3, v1`: byte 4 of s0 may not have been written");
+    let one_path = "  v1 = slot s0\n  v2 = const 0\n  br.eq v2, v2, b1, b2
+b1:\n  store.u64 v1, 0, v2\n  jump b2\nb2:\n  v3 = load.u64 v1, 0\n  ret v3";
+    check(one_path, "b2: `v3 = load.u64 v1, 0`: byte 0 of s0 may not have been written");
+    accept(&one_path.replace("  br.eq", "  store.u64 v1, 0, v2\n  br.eq"));
+    let either = "  v1 = slot s0\n  v2 = slot s1\n  v3 = const 0\n  br.eq v3, v3, b1(v1), b1(v2)
+b1(v4: stack):\n  store.u64 v4, 0, v3\n  v5 = load.u64 v1, 0\n  ret v5";
+    check(either, "b1: `v5 = load.u64 v1, 0`: byte 0 of s0 may not have been written");
+    let computed = "  v1 = slot s0\n  v2 = load.u64 v0, 0\n  v3 = add v1, v2\n  store.u8 v3, 0, v2\n  v4 = load.u8 v3, 0\n  ret v4";
+    check(computed, "b0: `v4 = load.u8 v3, 0`: byte 0 of s0 may not have been written");
+}
+
+#[test]
+fn helpers_write() {
+    let read = |helper: &str, then: &str| {
+        format!(
+            "  v1 = slot s0\n  v2 = const 8\n  v3 = const 0\n  v4 = call {helper} v1, v2, v3\n  v5 = map m0\n{then}\n  ret v3"
+        )
+    };
+    let (load, key) = ("  v6 = load.u64 v1, 0", "  v6 = call map_delete_elem v5, v1");
+    accept(&read("probe_read_kernel", load));
+    accept(&read("probe_read_kernel", key));
+    accept(&read("probe_read_kernel_str", load));
+    check(
+        &read("probe_read_kernel_str", key),
+        "b0: `v6 = call map_delete_elem v5, v1`: byte 0 of s0 may be behind a string's end",
+    );
+    let zeroed = read("probe_read_kernel_str", key).replace("  v4 = call", "  store.u64 v1, 0, v3\n  v4 = call");
+    accept(&zeroed);
+    // How much is written is not known.
+    let unknown = read("probe_read_kernel", load).replace("v2 = const 8", "v2 = load.u64 v0, 0");
+    check(&unknown, "b0: `v6 = load.u64 v1, 0`: byte 0 of s0 may not have been written");
+}
+
+const RESERVE: &str = "  v1 = map m1\n  v2 = const 16\n  v3 = const 0\n  v4 = call ringbuf_reserve v1, v2, v3\n";
+
+/// The record's address is `v5` in `b2`; `v3` is 0.
+fn with_record(body: &str) -> String {
+    format!("{RESERVE}  br.null v4, b1, b2\nb1:\n  ret v3\nb2(v5: record m1):\n{body}")
+}
+
+#[test]
+fn records() {
+    let submit = "  v6 = call ringbuf_submit v5, v3\n";
+    accept(&with_record(&format!("  store.u64 v5, 8, v3\n{submit}  ret v3")));
+    check(&with_record("  ret v3"), "b2: `ret v3`: the record v4 is never given back");
+    check(&format!("{RESERVE}  ret v3"), "b0: `ret v3`: the record v4 is never given back");
+    check(
+        &with_record(&format!("{submit}  v7 = call ringbuf_discard v5, v3\n  ret v3")),
+        "b2: `v7 = call ringbuf_discard v5, v3`: the record v4 is gone",
+    );
+    check(
+        &with_record(&format!("{submit}  store.u64 v5, 0, v3\n  ret v3")),
+        "b2: `store.u64 v5, 0, v3`: the record v4 is gone",
+    );
+    check(
+        &with_record(&format!("  store.u64 v5, 16, v3\n{submit}  ret v3")),
+        "b2: `store.u64 v5, 16, v3`: bytes 16 to 24 of the record v4, which has 16",
+    );
+    let one_path = format!("  br.eq v3, v3, b3, b4\nb3:\n{submit}  jump b4\nb4:\n  ret v3");
+    check(&with_record(&one_path), "b3: `jump b4`: the record v4 is there on one path to b4 and not on another");
+    let all_paths = format!(
+        "  br.eq v3, v3, b3, b4\nb3:\n{submit}  jump b5\nb4:\n  v7 = call ringbuf_discard v5, v3\n  jump b5\nb5:\n  ret v3"
+    );
+    accept(&with_record(&all_paths));
+    check(
+        &with_record(&all_paths.replace("b5:\n", "b5:\n  store.u64 v5, 0, v3\n")),
+        "b5: `store.u64 v5, 0, v3`: the record v4 is gone",
+    );
+    let null = format!("{RESERVE}  br.null v4, b3, b2\nb2(v5: record m1):\n{submit}  jump b3\nb3:\n  ret v3");
+    accept(&null);
+    let size = with_record(&format!("{submit}  ret v3")).replace("v2 = const 16", "v2 = load.u64 v0, 0");
+    check(&size, "b0: `v4 = call ringbuf_reserve v1, v2, v3`: a record's size must be a positive constant");
+    // A key that lies in a record is newer than 5.10.
+    let key = with_record(&format!("  v8 = map m0\n  v9 = call map_delete_elem v8, v5\n{submit}  ret v3"));
+    check(
+        &key,
+        "b2: `v9 = call map_delete_elem v8, v5`: v5 is `record m1`, not an address in the stack, a map value or a variable",
+    );
+}
