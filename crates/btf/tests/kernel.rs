@@ -47,7 +47,11 @@ fn made_up() -> Btf {
             bit("pid", int, 160, 0),
         ],
     );
-    b.structure("signal_struct", 8, &[NewMember::new("live", atomic, 0)]);
+    let limit = b.structure("rlimit", 24, &[NewMember::new("rlim_max", u64, 0), NewMember::new("rlim_cur", u64, 16)]);
+    let limits = b.array(limit, 2);
+    b.structure("signal_struct", 64, &[NewMember::new("live", atomic, 0), NewMember::new("rlim", limits, 16)]);
+    let prog_type = b.enumeration("bpf_prog_type", 4, false, &[("BPF_PROG_TYPE_UNSPEC", 7)]);
+    b.structure("bpf_prog", 16, &[bit("jited", uint, 3, 1), NewMember::new("type", prog_type, 8)]);
     // In the kernel, these stand in anonymous structs and unions.
     b.structure("sk_buff", 16, &[NewMember::new("dev", text, 0), NewMember::new("sk", text, 8)]);
     b.enumeration("pid_type", 4, false, &[("PIDTYPE_PGID", 40), ("PIDTYPE_TGID", 50), ("PIDTYPE_NONE", 60)]);
@@ -71,20 +75,20 @@ struct Cases {
 }
 
 impl Cases {
-    /// A field by its names from a struct on, the last of which may be an array's element.
-    fn field(&mut self, root: &str, names: &[&str], element: Option<u32>) {
-        let (local, path) = walk(&self.local, root, names, element);
+    /// A field by its path from a struct on: `d_name.name`, `rlim[3].rlim_cur`.
+    fn field(&mut self, root: &str, names: &str) {
+        let (local, path) = walk(&self.local, root, names);
         let at = self.core.field(id(&self.local, root), &path).expect("the made-up struct has it");
-        let (kernel, _) = walk(&self.kernel, root, names, element);
+        let (kernel, _) = walk(&self.kernel, root, names);
         assert_ne!(local, kernel, "the oracle has to be told apart from the input");
-        let what = format!("{root}.{} {element:?}", names.join("."));
+        let what = format!("{root}.{names}");
         let size = self.kernel.size_of(kernel.ty).expect("data has a size");
         let load = kernel.bits.map(|bits| bits.load(size).expect("the kernel's bitfields can be read"));
         let offset = load.map_or(kernel.offset, |l| l.offset);
         self.add(&what, at, CoreKind::FieldByteOffset, offset.into());
         self.add(&what, at, CoreKind::FieldByteSize, load.map_or(size, |l| l.size).into());
         self.add(&what, at, CoreKind::FieldExists, 1);
-        if element.is_none() && size <= 8 {
+        if !names.ends_with(']') && size <= 8 {
             let shifts = load.map_or((64 - 8 * size, 64 - 8 * size), |l| (l.left, l.right));
             self.add(&what, at, CoreKind::FieldLshiftU64, shifts.0.into());
             self.add(&what, at, CoreKind::FieldRshiftU64, shifts.1.into());
@@ -106,34 +110,42 @@ fn id(btf: &Btf, name: &str) -> TypeId {
 }
 
 /// A field's place from the root, without its names, and its path.
-fn walk(btf: &Btf, root: &str, names: &[&str], element: Option<u32>) -> (Field<'static>, Vec<u32>) {
+fn walk(btf: &Btf, root: &str, names: &str) -> (Field<'static>, Vec<u32>) {
     let root = id(btf, root);
     let mut at = Field { name: "", path: Vec::new(), ty: root, offset: 0, bits: None };
-    for name in names {
-        let next = btf.field(at.ty, name).unwrap_or_else(|| panic!("there is no member {name}"));
-        let path = [at.path, next.path].concat();
-        at = btf.field_at(root, &path).expect("the path is the field's own");
+    for name in names.split(['.', '[', ']']).filter(|name| !name.is_empty()) {
+        let next = match name.parse() {
+            Ok(index) => vec![index],
+            Err(_) => btf.field(at.ty, name).unwrap_or_else(|| panic!("there is no {name} in {names}")).path,
+        };
+        at = btf.field_at(root, &[at.path, next].concat()).expect("the path is the field's own");
     }
-    at.path.extend(element);
-    let end = btf.field_at(root, &at.path).expect("the path is the field's own");
-    (Field { name: "", path: Vec::new(), ..end }, at.path)
+    (Field { name: "", path: Vec::new(), ..at.clone() }, at.path)
 }
 
 fn cases() -> Cases {
     let local = made_up();
     let mut c = Cases { core: CoreTypes::new(&local), kernel: vmlinux(), cases: Vec::new(), local };
-    c.field("dentry", &["d_name", "name"], None);
-    c.field("dentry", &["d_name", "len"], None);
-    c.field("dentry", &["d_name"], None);
-    c.field("task_struct", &["comm"], None);
-    c.field("task_struct", &["comm"], Some(3));
-    c.field("signal_struct", &["live", "counter"], None);
-    c.field("task_struct", &["in_execve"], None);
-    c.field("task_struct", &["exit_code"], None);
-    c.field("task_struct", &["pid"], None);
-    c.field("sk_buff", &["dev"], None);
-    c.field("sk_buff", &["sk"], None);
-    c.field("atomic_t", &["counter"], None);
+    for (root, names) in [
+        ("dentry", "d_name.name"),
+        ("dentry", "d_name.len"),
+        ("dentry", "d_name"),
+        ("task_struct", "comm"),
+        ("task_struct", "comm[3]"),
+        ("task_struct", "in_execve"),
+        ("task_struct", "exit_code"),
+        ("task_struct", "pid"),
+        ("signal_struct", "live.counter"),
+        ("signal_struct", "rlim[3].rlim_cur"),
+        ("signal_struct", "rlim[15].rlim_max"),
+        ("bpf_prog", "type"),
+        ("bpf_prog", "jited"),
+        ("sk_buff", "dev"),
+        ("sk_buff", "sk"),
+        ("atomic_t", "counter"),
+    ] {
+        c.field(root, names);
+    }
     let task = id(&c.local, "task_struct");
     let int = Leaf::Int { size: 4, signed: true };
     let there = c.core.named_field(task, "tgid", int).expect("it is a struct");
