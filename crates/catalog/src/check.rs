@@ -8,7 +8,7 @@ use crate::convert::{Object, VMLINUX, c_type};
 use crate::format::{parse_format, unqualified};
 use crate::kernel::Kernel;
 use crate::nav;
-use crate::probe::raw_tracepoint;
+use crate::probe::raw_tracepoint::{self, unnamed};
 use crate::relation::{Check, Hook, Origin, Relation};
 use bpfquery_btf::{Kind, Tag, TypeId};
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ pub fn checks(relation: &Relation, used: &BTreeSet<usize>) -> Vec<Check> {
                 all.insert(Check::Parameter {
                     function: subject(&relation.hook),
                     index: *index,
-                    name: column.name.clone(),
+                    name: if column.name == unnamed(*index) { String::new() } else { column.name.clone() },
                     c_type: c_type.clone(),
                 });
             }
@@ -152,10 +152,10 @@ fn prototype(kernel: &dyn Kernel, function: &str) -> Result<Found, String> {
 fn parameter(found: &Found, function: &str, index: usize, name: &str, expect: &str) -> Result<(), String> {
     let btf = &found.object.btf;
     let Some((actual, ty)) = found.params.get(index) else {
-        return Err(format!("{function} has {} parameters, so no \"{name}\" at position {index}", found.params.len()));
+        return Err(format!("{function} has {} parameters, so none at position {index}", found.params.len()));
     };
-    // BTF need not name parameters; then the column's name was made up from its position.
-    if !actual.is_empty() && actual != name {
+    // BTF need not name parameters.
+    if !actual.is_empty() && !name.is_empty() && actual != name {
         return Err(format!("{function} has \"{actual}\" at position {index}, not \"{name}\""));
     }
     let text = c_type(btf, *ty);

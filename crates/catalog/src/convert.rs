@@ -153,7 +153,8 @@ fn declare(btf: &Btf, id: TypeId, inner: String, depth: u32) -> String {
     let name = btf.name(id);
     match btf.kind(id) {
         Kind::Void => joined("void", &inner),
-        Kind::Int(_) | Kind::Float { .. } | Kind::Typedef(_) => joined(name, &inner),
+        Kind::Int(_) => joined(integer(name), &inner),
+        Kind::Float { .. } | Kind::Typedef(_) => joined(name, &inner),
         Kind::Struct(_) => joined(&tagged("struct", name), &inner),
         Kind::Union(_) => joined(&tagged("union", name), &inner),
         Kind::Fwd { is_union } => joined(&tagged(if is_union { "union" } else { "struct" }, name), &inner),
@@ -191,6 +192,20 @@ fn qualified(btf: &Btf, to: TypeId, word: &str, inner: String, depth: u32) -> St
         return declare(btf, to, format!("{word}{gap}{inner}"), depth + 1);
     }
     format!("{word} {}", declare(btf, to, inner, depth + 1))
+}
+
+/// gcc and clang name the same integers in different ways; clang's is the shorter one.
+fn integer(name: &str) -> &str {
+    match name {
+        "short int" => "short",
+        "short unsigned int" => "unsigned short",
+        "long int" => "long",
+        "long unsigned int" => "unsigned long",
+        "long long int" => "long long",
+        "long long unsigned int" => "unsigned long long",
+        "_Bool" => "bool",
+        other => other,
+    }
 }
 
 fn tagged(word: &str, name: &str) -> String {

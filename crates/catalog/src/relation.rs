@@ -297,7 +297,12 @@ impl fmt::Display for Hook {
             Hook::Kretprobe { function, module } => in_module(f, "kretprobe", function, module),
             Hook::Fentry { function, module } => in_module(f, "fentry", function, module),
             Hook::Fexit { function, module } => in_module(f, "fexit", function, module),
-            Hook::Interval { period_ns } => write!(f, "interval({period_ns}ns)"),
+            Hook::Interval { period_ns } => {
+                let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
+                let exact = units.into_iter().find(|(ns, _)| period_ns.is_multiple_of(*ns));
+                let (ns, unit) = exact.unwrap_or((1, "ns"));
+                write!(f, "interval({}{unit})", period_ns / ns)
+            }
             Hook::Profile { hz } => write!(f, "profile({hz})"),
             Hook::Once => f.write_str("once"),
         }

@@ -164,7 +164,7 @@ fn columns(relation: &mut Relation, object: &Object, kind: Kind, proto: &Proto<'
         if by_value(param.ty) || object.btf.size_of(param.ty).is_none_or(|size| size > 8) {
             blocked = blocked.or(Some("a struct is passed by value, so places of arguments are not known"));
         }
-        let name = if param.name.is_empty() { format!("arg{index}") } else { param.name.to_string() };
+        let name = if param.name.is_empty() { super::raw_tracepoint::unnamed(index) } else { param.name.to_string() };
         match place(kind, index, blocked) {
             Ok(offset) => relation.columns.push(Column {
                 name,

@@ -1,18 +1,23 @@
 //! `rawtracepoint.EVENT`: the context is the array of the tracepoint's arguments, 8 bytes each.
 //!
 //! The kernel declares `typedef void (*btf_trace_EVENT)(void *__data, …)` for each (include/trace/bpf_probe.h, Linux
-//! 6.1); `__data` is not in the context. Not checked: whether an argument is NULL.
+//! 6.1); `__data` is not in the context. Compilers keep no names of parameters in a typedef: those are taken from the
+//! function that calls the tracepoint's probes, `__traceiter_EVENT(void *__data, …)` (include/linux/tracepoint.h, Linux
+//! 5.10). Not checked: whether an argument is NULL.
 
 use super::slot;
 use crate::convert::{Object, Pointers, c_type};
 use crate::kernel::Kernel;
 use crate::name::Part;
 use crate::relation::{Column, Hook, Origin, Relation};
-use bpfquery_btf::{Tag, TypeId};
+use bpfquery_btf::{Btf, Tag, TypeId};
 use bpfquery_diag::{Diagnostic, Result, nearest};
 
 /// What a raw tracepoint's typedef is called.
 pub(crate) const PREFIX: &str = "btf_trace_";
+
+/// What the function is called that calls a tracepoint's probes.
+pub(crate) const ITERATOR: &str = "__traceiter_";
 
 /// `MAX_TRACE_ARGS` is 12 (include/linux/tracepoint.h has up to 12 arguments, Linux 6.1).
 const MAX_ARGUMENTS: usize = 12;
@@ -29,7 +34,7 @@ pub(super) fn relation(kernel: &dyn Kernel, event: &Part) -> Result<Relation> {
         // At most 12 of them.
         let index = index as u16;
         relation.columns.push(Column {
-            name: if name.is_empty() { format!("arg{index}") } else { name },
+            name: if name.is_empty() { unnamed(index) } else { name },
             ty: object.sql_type(id, Pointers::KERNEL),
             access: slot(8 * index),
             origin: Origin::Parameter { index, c_type: c_type(&object.btf, id) },
@@ -50,10 +55,26 @@ pub(crate) fn prototype(kernel: &dyn Kernel, event: &str) -> Result<Option<(Obje
     for object in objects {
         let Some(id) = object.btf.find(Tag::Typedef, &typedef) else { continue };
         let Some(proto) = object.btf.proto_of(id) else { continue };
-        let params = proto.params.iter().skip(1).map(|param| (param.name.to_string(), param.ty)).collect();
+        let mut params: Parameters = proto.params.iter().skip(1).map(|p| (p.name.to_string(), p.ty)).collect();
+        if let Some(names) = names_of(&object.btf, event, params.len()) {
+            params.iter_mut().zip(names).for_each(|(param, name)| param.0 = name);
+        }
         return Ok(Some((object, params)));
     }
     Ok(None)
+}
+
+/// The names of a raw tracepoint's parameters, from a function with as many.
+fn names_of(btf: &Btf, event: &str, count: usize) -> Option<Vec<String>> {
+    let functions = [format!("{ITERATOR}{event}"), format!("__bpf_trace_{event}")];
+    let mut protos = functions.iter().filter_map(|function| btf.func_proto(function));
+    let proto = protos.find(|proto| proto.params.len() == count + 1)?;
+    Some(proto.params.iter().skip(1).map(|param| param.name.to_string()).collect())
+}
+
+/// What a parameter is called to which BTF gives no name.
+pub(crate) fn unnamed(index: u16) -> String {
+    format!("arg{index}")
 }
 
 /// The names of vmlinux's raw tracepoints, sorted.

@@ -153,7 +153,7 @@ fn element_bits(name: &str) -> u8 {
 /// `struct file *`, unqualified. In a system call's format every pointer is the caller's.
 fn pointer(c_type: &str, syscall: bool) -> SqlType {
     let space = if syscall { Space::User } else { Space::Kernel };
-    let inner = c_type.trim_end_matches('*').trim_end();
+    let inner = c_type.split('*').next().unwrap_or("").trim_end();
     let depth = c_type.matches('*').count();
     let to = match (depth, inner.strip_prefix("struct ").or_else(|| inner.strip_prefix("union "))) {
         (1, Some(tag)) => Pointee::Struct(by_name(tag)),

@@ -7,6 +7,7 @@
 use super::{Selection, Snapshot};
 use crate::glob::glob;
 use crate::kernel::Kernel;
+use crate::probe::raw_tracepoint;
 use bpfquery_btf::{Btf, Kind, Tag, TypeId};
 use bpfquery_diag::{Failure, Result};
 use std::collections::{BTreeMap, VecDeque};
@@ -74,6 +75,10 @@ fn roots(btf: &Btf, selection: &Selection, missing: &mut Vec<String>) -> Vec<Typ
             [Tag::Struct, Tag::Union, Tag::Enum, Tag::Typedef].into_iter().filter_map(|tag| btf.find(tag, name));
         let before = roots.len();
         roots.extend(found);
+        if let Some(event) = name.strip_prefix(raw_tracepoint::PREFIX) {
+            // It holds the names of the event's arguments.
+            roots.extend(btf.find(Tag::Func, &format!("{}{event}", raw_tracepoint::ITERATOR)));
+        }
         if roots.len() == before {
             missing.push(format!("type {name}"));
         }
