@@ -1,1 +1,17 @@
-//! Raw records and map entries to Arrow record batches.
+//! Raw records and map entries become Arrow record batches.
+//!
+//! Pure: bytes in, batches out; where the bytes come from (the kernel, the interpreter, a recording) is not known here.
+//!
+//! What must hold:
+//! - Every record that is pushed is either in a batch, or left out by a step of the plan (HAVING, OFFSET, LIMIT); nothing else
+//!   drops one.
+//! - Timestamps come in as CLOCK_MONOTONIC and go out as wall time, through the one offset that the engine was made with.
+
+mod columns;
+mod decode;
+mod engine;
+mod merge;
+mod schema;
+
+pub use engine::{Engine, Entry};
+pub use schema::{KIND, arrow_schema, bucket_range};
