@@ -1,5 +1,6 @@
 //! How the columns of a record, a key or a group's state lie in memory.
 
+use bpfquery_catalog::SqlType;
 use serde::{Deserialize, Serialize};
 
 /// Fields side by side, each aligned to its size; little-endian, as the kernel that writes them.
@@ -51,6 +52,15 @@ pub enum Stored {
 pub const BUCKETS: u32 = 66;
 
 impl Stored {
+    /// How a value of this type stands in a record or a key: `None` for what has no bytes in the kernel.
+    pub fn of(ty: &SqlType) -> Option<Stored> {
+        match ty {
+            SqlType::Bool => Some(Stored::Int { bytes: 1, signed: false }),
+            SqlType::Text { width } => Some(Stored::Text { bytes: width.next_multiple_of(8) }),
+            _ => ty.scalar().map(|(bits, signed)| Stored::Int { bytes: u32::from(bits) / 8, signed }),
+        }
+    }
+
     /// Bytes.
     pub fn bytes(self) -> u32 {
         match self {

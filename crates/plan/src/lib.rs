@@ -12,12 +12,18 @@ pub mod eval;
 mod expr;
 pub mod functions;
 mod layout;
+mod nulls;
 mod plan;
+mod print;
 mod split;
+mod split_query;
 pub mod typing;
 
 pub use datum::Datum;
 pub use expr::{ArithOp, CompareOp, Expr, ExprKind, ParamId, UnaryOp};
 pub use layout::{BUCKETS, Field, Layout, Stored};
+pub use nulls::column_nullable;
 pub use plan::{AggregateCall, AggregateFn, ColumnId, Item, Param, Plan, Query, SortKey};
+pub use print::{ident, interval};
 pub use split::{Fragment, Output, OutputColumn, Slot, SlotOp, Source, Split, Step, UserPlan, Window};
+pub use split_query::{MAX_GROUPS, split};

@@ -137,6 +137,58 @@ pub struct SortKey {
 }
 
 impl Plan {
+    /// The operator's input; a scan has none.
+    pub fn input(&self) -> Option<&Plan> {
+        match self {
+            Plan::Scan { .. } => None,
+            Plan::Filter { input, .. }
+            | Plan::Project { input, .. }
+            | Plan::Aggregate { input, .. }
+            | Plan::Sort { input, .. }
+            | Plan::Limit { input, .. } => Some(input),
+        }
+    }
+
+    /// The operator's input, to be changed.
+    pub fn input_mut(&mut self) -> Option<&mut Plan> {
+        match self {
+            Plan::Scan { .. } => None,
+            Plan::Filter { input, .. }
+            | Plan::Project { input, .. }
+            | Plan::Aggregate { input, .. }
+            | Plan::Sort { input, .. }
+            | Plan::Limit { input, .. } => Some(input),
+        }
+    }
+
+    /// The operator's expressions, over its input's columns, to be changed.
+    pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
+        match self {
+            Plan::Scan { .. } | Plan::Limit { .. } => Vec::new(),
+            Plan::Filter { predicate, .. } => vec![predicate],
+            Plan::Project { items, .. } => items.iter_mut().map(|item| &mut item.expr).collect(),
+            Plan::Aggregate { keys, aggregates, .. } => {
+                let calls = aggregates.iter_mut().flat_map(|c| c.argument.iter_mut().chain(c.filter.iter_mut()));
+                keys.iter_mut().map(|key| &mut key.expr).chain(calls).collect()
+            }
+            Plan::Sort { keys, .. } => keys.iter_mut().map(|key| &mut key.expr).collect(),
+        }
+    }
+
+    /// The operator's expressions, over its input's columns.
+    pub fn exprs(&self) -> Vec<&Expr> {
+        match self {
+            Plan::Scan { .. } | Plan::Limit { .. } => Vec::new(),
+            Plan::Filter { predicate, .. } => vec![predicate],
+            Plan::Project { items, .. } => items.iter().map(|item| &item.expr).collect(),
+            Plan::Aggregate { keys, aggregates, .. } => {
+                let calls = aggregates.iter().flat_map(|c| c.argument.iter().chain(&c.filter));
+                keys.iter().map(|key| &key.expr).chain(calls).collect()
+            }
+            Plan::Sort { keys, .. } => keys.iter().map(|key| &key.expr).collect(),
+        }
+    }
+
     /// Names and types of the output's columns.
     pub fn output(&self) -> Vec<(String, SqlType)> {
         match self {

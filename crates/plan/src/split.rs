@@ -90,6 +90,18 @@ pub enum SlotOp {
     Histogram,
 }
 
+impl SlotOp {
+    /// The type of the slot as a column of the user plan, for its input.
+    pub fn column_type(self, input: Option<&Expr>) -> SqlType {
+        match self {
+            SlotOp::Count => SqlType::U64,
+            SlotOp::Sum => SqlType::Decimal,
+            SlotOp::Min { .. } | SlotOp::Max { .. } => input.map_or(SqlType::I64, |e| e.ty.clone()),
+            SlotOp::Histogram => SqlType::Histogram,
+        }
+    }
+}
+
 /// What runs in user space. It can travel: serialised in the object's manifest, it needs neither SQL nor the compiler.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserPlan {

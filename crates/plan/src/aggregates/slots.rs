@@ -24,7 +24,7 @@ impl Slots {
         };
         let found = self.list.iter().position(|s| s.op == op && same(&s.input, input) && same(&s.filter, filter));
         let at = found.unwrap_or_else(|| {
-            self.types.push(column_type(op, input));
+            self.types.push(op.column_type(input));
             self.list.push(Slot { op, input: input.cloned(), filter: filter.cloned(), span });
             self.list.len() - 1
         });
@@ -40,15 +40,6 @@ impl Slots {
             _ => 0,
         };
         (column, at)
-    }
-}
-
-fn column_type(op: SlotOp, input: Option<&Expr>) -> SqlType {
-    match op {
-        SlotOp::Count => SqlType::U64,
-        SlotOp::Sum => SqlType::Decimal,
-        SlotOp::Min { .. } | SlotOp::Max { .. } => input.map_or(SqlType::I64, |e| e.ty.clone()),
-        SlotOp::Histogram => SqlType::Histogram,
     }
 }
 

@@ -1,0 +1,110 @@
+//! The fields of the record that the kernel sends: each expression once.
+
+use super::needs_user_space;
+use crate::{ColumnId, Datum, Expr, ExprKind, Layout, Stored};
+use bpfquery_catalog::{Access, Relation, SqlType};
+use bpfquery_diag::{Failure, Result, Span};
+
+/// Fields by position, as the user half's expressions name them.
+#[derive(Default)]
+pub(super) struct Fields {
+    names: Vec<String>,
+    pub(super) values: Vec<Expr>,
+    /// Whether constants are sent too: where they are what the query is about.
+    pub(super) send_constants: bool,
+}
+
+impl Fields {
+    /// The expression over the record: what the kernel can compute becomes a field, the rest is computed from fields.
+    pub(super) fn cut(&mut self, expr: &Expr, name: &str, relation: &Relation) -> Result<Expr> {
+        let constant = !expr.any(&reads);
+        if constant && (!self.send_constants || expr.ty == SqlType::Null) {
+            return Ok(expr.clone());
+        }
+        if !needs_user_space(expr) && Stored::of(&expr.ty).is_some() {
+            return Ok(self.field(expr, name, relation));
+        }
+        let mut copy = expr.clone();
+        for child in copy.children_mut() {
+            *child = self.cut(child, name, relation)?;
+        }
+        if reads(&copy) && !matches!(copy.kind, ExprKind::Column(_)) {
+            return Err(Failure::bug("split", format!("{:?} of type {} in user space", copy.kind, copy.ty)));
+        }
+        Ok(copy)
+    }
+
+    fn field(&mut self, expr: &Expr, name: &str, relation: &Relation) -> Expr {
+        let at = self.values.iter().position(|value| value.same(expr)).unwrap_or_else(|| {
+            let name = match &expr.kind {
+                ExprKind::Column(id) => relation.columns.get(id.0 as usize).map_or(name, |c| &c.name),
+                _ => name,
+            };
+            self.names.push(name.to_string());
+            self.values.push(expr.clone());
+            self.values.len() - 1
+        });
+        column(at, &expr.ty, expr.span)
+    }
+
+    /// A name that is better than the first one that was given.
+    pub(super) fn rename(&mut self, at: usize, name: &str) {
+        if let Some(slot) = self.names.get_mut(at) {
+            *slot = name.to_string();
+        }
+    }
+
+    /// A record has a field: a row of constants only is sent as its bare existence.
+    pub(super) fn or_existence(&mut self, span: Span) {
+        if self.values.is_empty() {
+            self.names.push("row".to_string());
+            self.values.push(Expr::bool(true, span));
+        }
+    }
+
+    /// The record's layout.
+    pub(super) fn layout(&self, nullable: &[bool]) -> Result<Layout> {
+        layout(self.names.iter().zip(&self.values), nullable)
+    }
+}
+
+/// Lays out named kernel expressions; `nullable` is over the relation's columns.
+pub(super) fn layout<'a>(fields: impl Iterator<Item = (&'a String, &'a Expr)>, nullable: &[bool]) -> Result<Layout> {
+    let stored = fields.map(|(name, expr)| {
+        let stored = Stored::of(&expr.ty)
+            .ok_or_else(|| Failure::bug("split", format!("\"{name}\" of type {} in the kernel", expr.ty)))?;
+        Ok((name.clone(), stored, expr.nullable_over(nullable)))
+    });
+    Ok(Layout::new(stored.collect::<Result<Vec<_>>>()?))
+}
+
+/// The column at a position.
+pub(super) fn column(at: usize, ty: &SqlType, span: Span) -> Expr {
+    // A query's text is bounded to far fewer columns than 2^32.
+    Expr::new(ExprKind::Column(ColumnId(u32::try_from(at).unwrap_or(u32::MAX))), ty.clone(), span)
+}
+
+/// Whether these are the columns of the row, in order and all of them: then projecting them changes nothing.
+pub(super) fn is_identity(exprs: &[Expr], columns: usize) -> bool {
+    let is = |(at, e): (usize, &Expr)| matches!(e.kind, ExprKind::Column(ColumnId(id)) if id as usize == at);
+    exprs.len() == columns && exprs.iter().enumerate().all(is)
+}
+
+/// Whether text may have lost its end where it was read: comparing it is then the kernel's, which knows.
+pub(super) fn may_be_cut(expr: &Expr, relation: &Relation) -> bool {
+    expr.ty.is_text()
+        && expr.any(&|e| match &e.kind {
+            ExprKind::ReadText(_) => true,
+            ExprKind::Cast(_) => e.ty.is_text(),
+            ExprKind::Column(id) => {
+                relation.columns.get(id.0 as usize).is_some_and(|c| matches!(c.access, Access::DataLocation { .. }))
+            }
+            ExprKind::Literal(Datum::Text(_)) => false,
+            _ => false,
+        })
+}
+
+/// Whether this node itself depends on the row.
+fn reads(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Column(_) | ExprKind::Field { .. } | ExprKind::ReadText(_) | ExprKind::Tumble { .. })
+}

@@ -1,0 +1,148 @@
+//! Cuts an optimised query in two: what runs on every event, and what runs on what comes out.
+//!
+//! What must hold: the kernel half holds only what fits registers and memory (no double, no decimal); every column that the user
+//! half names is a field that the kernel half fills; nothing is sent twice, and nothing that nobody uses. Not checked: that the
+//! program is small enough to load; the budgets are codegen's.
+
+mod cost;
+mod fields;
+mod groups;
+mod rows;
+mod steps;
+
+pub use groups::MAX_GROUPS;
+
+use crate::{ColumnId, Expr, ExprKind, OutputColumn, Plan, Query, Split};
+use bpfquery_catalog::{Hook, Relation, SqlType};
+use bpfquery_diag::{Diagnostic, Failure, Result, Span};
+use std::sync::Arc;
+
+/// Cuts a query in two. Fails where the query asks for what neither half can do: a column that is a struct, the order of a
+/// stream without an end, an aggregate of doubles or of another aggregate.
+pub fn split(query: &Query) -> Result<Split> {
+    let output = outputs(&query.plan)?;
+    let mut operators = bottom_up(&query.plan).into_iter();
+    let Some(Plan::Scan { relation, span, .. }) = operators.next() else {
+        return Err(Failure::bug("split", "a plan that reads nothing"));
+    };
+    let mut kernel = Kernel::new(relation.clone(), *span);
+    let mut rest = Vec::new();
+    let mut aggregate = None;
+    for operator in operators.by_ref() {
+        match operator {
+            Plan::Filter { predicate, .. } => kernel.filter.extend(conjuncts(&predicate.substitute(&kernel.columns))),
+            Plan::Project { items, .. } => {
+                kernel.columns = items.iter().map(|item| item.expr.substitute(&kernel.columns)).collect();
+                kernel.names = items.iter().map(|item| item.name.clone()).collect();
+            }
+            Plan::Aggregate { .. } => {
+                aggregate = Some(operator);
+                break;
+            }
+            Plan::Sort { .. } | Plan::Limit { .. } | Plan::Scan { .. } => {
+                rest.push(operator);
+                break;
+            }
+        }
+    }
+    rest.extend(operators);
+    let (fragment, user) = match aggregate {
+        Some(Plan::Aggregate { keys, aggregates, .. }) => groups::groups(kernel, keys, aggregates, &rest, output)?,
+        _ => rows::rows(kernel, &rest, output)?,
+    };
+    Ok(Split { kernel: vec![fragment], user, params: query.params.clone() })
+}
+
+/// The kernel half while it grows: expressions over the relation's columns.
+struct Kernel {
+    relation: Arc<Relation>,
+    span: Span,
+    /// The current operator's output.
+    columns: Vec<Expr>,
+    /// The names of that output.
+    names: Vec<String>,
+    /// Conditions so far.
+    filter: Vec<Expr>,
+}
+
+impl Kernel {
+    fn new(relation: Arc<Relation>, span: Span) -> Kernel {
+        let column = |(at, ty): (u32, &SqlType)| Expr::new(ExprKind::Column(ColumnId(at)), ty.clone(), span);
+        let columns = (0..).zip(relation.columns.iter().map(|c| &c.ty)).map(column).collect();
+        let names = relation.columns.iter().map(|c| c.name.clone()).collect();
+        Kernel { relation, span, columns, names, filter: Vec::new() }
+    }
+
+    /// Whether the relation's rows end by themselves.
+    fn is_bounded(&self) -> bool {
+        self.relation.hook == Hook::Once
+    }
+}
+
+/// The operators, the scan first.
+fn bottom_up(plan: &Plan) -> Vec<&Plan> {
+    let mut list: Vec<&Plan> = std::iter::successors(Some(plan), |plan| plan.input()).collect();
+    list.reverse();
+    list
+}
+
+/// The operands of an AND, or the expression; TRUE is none.
+fn conjuncts(expr: &Expr) -> Vec<Expr> {
+    match &expr.kind {
+        ExprKind::And(list) => list.iter().flat_map(conjuncts).collect(),
+        ExprKind::Literal(crate::Datum::Bool(true)) => Vec::new(),
+        _ => vec![expr.clone()],
+    }
+}
+
+/// Whether the expression needs what only user space has.
+fn needs_user_space(expr: &Expr) -> bool {
+    expr.any(&|e| matches!(e.ty, SqlType::Double | SqlType::Decimal | SqlType::Histogram))
+}
+
+fn not_in_kernel(expr: &Expr, clause: &str) -> Diagnostic {
+    Diagnostic::new("needs-user-space", expr.span, format!("{clause} cannot be computed in the kernel"))
+        .detail("double precision and decimal(38,0) exist in user space only, after grouping")
+        .help("compute with integers there: 2 * x > 3 for x > 1.5")
+}
+
+/// The result's columns, each of which must be a value.
+fn outputs(plan: &Plan) -> Result<Vec<OutputColumn>> {
+    let columns = plan.output();
+    if let Some(at) = columns.iter().position(|(_, ty)| !ty.is_output()) {
+        let (name, ty) = &columns[at];
+        return Err(memory(name, ty, output_span(plan, at)).into());
+    }
+    Ok(columns.into_iter().map(|(name, ty)| OutputColumn { name, ty }).collect())
+}
+
+fn memory(name: &str, ty: &SqlType, span: Span) -> Diagnostic {
+    let diagnostic = Diagnostic::new("no-value", span, format!("column \"{name}\" is {}", describe(ty)));
+    match ty {
+        SqlType::Struct(_) => diagnostic.help("name one of its members"),
+        _ => diagnostic.help("arrays that are not text are not supported yet"),
+    }
+}
+
+fn describe(ty: &SqlType) -> String {
+    match ty {
+        SqlType::Struct(_) => format!("a {ty}, not a value"),
+        _ => format!("an array ({ty}), not a value"),
+    }
+}
+
+/// Where the expression of an output column stands.
+fn output_span(plan: &Plan, at: usize) -> Span {
+    match plan {
+        Plan::Scan { span, .. } => *span,
+        Plan::Filter { input, .. } | Plan::Sort { input, .. } | Plan::Limit { input, .. } => output_span(input, at),
+        Plan::Project { items, .. } => items.get(at).map(|i| i.expr.span).unwrap_or_default(),
+        Plan::Aggregate { keys, aggregates, .. } => {
+            let keys = keys.iter().map(|k| k.expr.span);
+            keys.chain(aggregates.iter().map(|c| c.span)).nth(at).unwrap_or_default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! The user half, step by step.
+
+use super::fields::is_identity;
+use crate::{ColumnId, Expr, ExprKind, Plan, Step};
+use bpfquery_diag::{Diagnostic, Failure, Result};
+
+/// The steps so far, and which columns of the row hold text that may have lost its end.
+pub(super) struct Steps {
+    list: Vec<Step>,
+    cut: Vec<bool>,
+}
+
+impl Steps {
+    pub(super) fn new(cut: Vec<bool>) -> Steps {
+        Steps { list: Vec::new(), cut }
+    }
+
+    pub(super) fn done(self) -> Vec<Step> {
+        self.list
+    }
+
+    /// One more step, whose expressions user space can compute.
+    pub(super) fn push(&mut self, step: Step) -> Result<()> {
+        match &step {
+            Step::Filter(predicate) => self.check(predicate)?,
+            Step::Project(exprs) => {
+                exprs.iter().try_for_each(|e| self.check(e))?;
+                self.cut = exprs.iter().map(|e| e.ty.is_text() && self.has_cut(e)).collect();
+            }
+            Step::Sort(keys) => keys.iter().try_for_each(|key| self.check(&key.expr))?,
+            Step::Limit { .. } => {}
+        }
+        self.list.push(step);
+        Ok(())
+    }
+
+    /// The operators above what the kernel does.
+    pub(super) fn operators(&mut self, operators: &[&Plan]) -> Result<()> {
+        operators.iter().try_for_each(|operator| self.operator(operator))
+    }
+
+    fn operator(&mut self, operator: &Plan) -> Result<()> {
+        match operator {
+            Plan::Scan { .. } => Err(Failure::bug("split", "a relation that is read in user space")),
+            Plan::Filter { predicate, .. } => self.push(Step::Filter(predicate.clone())),
+            Plan::Project { items, .. } => {
+                let exprs: Vec<Expr> = items.iter().map(|item| item.expr.clone()).collect();
+                if is_identity(&exprs, self.cut.len()) { Ok(()) } else { self.push(Step::Project(exprs)) }
+            }
+            Plan::Aggregate { keys, aggregates, .. } => {
+                let span = aggregates.first().map(|c| c.span).or(keys.first().map(|k| k.expr.span));
+                Err(Diagnostic::new(
+                    "unsupported",
+                    span.unwrap_or_default(),
+                    "grouping what is already grouped or limited is not supported yet",
+                )
+                .into())
+            }
+            Plan::Sort { keys, .. } => self.push(Step::Sort(keys.clone())),
+            Plan::Limit { count, offset, .. } => self.push(Step::Limit { count: *count, offset: *offset }),
+        }
+    }
+
+    fn check(&self, expr: &Expr) -> Result<()> {
+        if expr.any(&|e| matches!(e.kind, ExprKind::Field { .. } | ExprKind::ReadText(_) | ExprKind::Tumble { .. })) {
+            return Err(Failure::bug("split", "memory or the clock is read in user space"));
+        }
+        let mut lost = None;
+        expr.walk(&mut |e| {
+            if let ExprKind::Compare(_, a, b) = &e.kind
+                && a.ty.is_text()
+                && (self.has_cut(a) || self.has_cut(b))
+            {
+                lost = lost.or(Some(e.span));
+            }
+        });
+        match lost {
+            Some(span) => {
+                Err(Diagnostic::new("unsupported", span, "text that may have been cut is compared in the kernel only")
+                    .help("compare it in WHERE, or group by the comparison itself")
+                    .into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn has_cut(&self, expr: &Expr) -> bool {
+        expr.any(&|e| {
+            matches!(e.kind, ExprKind::Column(ColumnId(at)) if e.ty.is_text() && self.cut.get(at as usize) == Some(&true))
+        })
+    }
+}
