@@ -8,7 +8,7 @@ use bpfquery_diag::{Failure, Result, Span};
 /// Fields by position, as the user half's expressions name them.
 #[derive(Default)]
 pub(super) struct Fields {
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     pub(super) values: Vec<Expr>,
     /// Whether constants are sent too: where they are what the query is about.
     pub(super) send_constants: bool,
