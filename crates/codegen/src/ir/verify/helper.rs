@@ -28,13 +28,15 @@ pub(super) enum Arg {
     Record,
     /// The program's context.
     Context,
+    /// An address that a probe read follows: a number, or a pointer, of which the kernel looks at nothing.
+    Address,
     /// A number.
     Int,
 }
 
 /// The helper's arguments; none for a helper that code generation does not use.
 pub(super) fn signature(helper: Helper) -> Option<&'static [Arg]> {
-    use Arg::{Context, Destination, Element, Int, Key, Keyed, Record, Ring, Source};
+    use Arg::{Address, Context, Destination, Element, Int, Key, Keyed, Record, Ring, Source};
     Some(match helper {
         Helper::MapLookupElem => &[Keyed { delete: false }, Key],
         Helper::MapUpdateElem => &[Keyed { delete: false }, Key, Element, Int],
@@ -44,7 +46,7 @@ pub(super) fn signature(helper: Helper) -> Option<&'static [Arg]> {
         | Helper::ProbeReadUser
         | Helper::ProbeReadKernel
         | Helper::ProbeReadUserStr
-        | Helper::ProbeReadKernelStr => &[Destination(1), Int, Int],
+        | Helper::ProbeReadKernelStr => &[Destination(1), Int, Address],
         Helper::GetCurrentComm => &[Destination(1), Int],
         Helper::RingbufOutput => &[Ring, Source(2), Int, Int],
         Helper::RingbufReserve => &[Ring, Int, Int],
@@ -109,6 +111,7 @@ fn arg_fault(func: &Func, arg: Arg, ty: Type) -> Option<&'static str> {
         }
         Arg::Record => (matches!(kind, Some(PtrKind::Record(_))), "a record"),
         Arg::Context => (kind == Some(PtrKind::Context), "the context"),
+        Arg::Address => (map.is_none(), "an address"),
         Arg::Int => (kind.is_none(), "a number"),
     };
     (!ok).then_some(expected)

@@ -29,7 +29,7 @@ pub(super) fn check(func: &Func, cfg: &Cfg, places: &Places) -> Checked {
     for &block in cfg.order() {
         let before = cfg.predecessors(block).iter().filter_map(|p| ends.get(p)).cloned();
         let stack = before.reduce(meet).unwrap_or_else(|| fresh.clone());
-        let mut walk = Walk { func, places, stack, at: At::Block(block) };
+        let mut walk = Walk { func, cfg, places, stack, block, at: At::Block(block) };
         for &inst in &func.block(block).insts {
             walk.at = At::Inst(block, inst);
             walk.inst(&func.inst(inst).op)?;
@@ -48,8 +48,10 @@ fn meet(mut a: Stack, b: Stack) -> Stack {
 
 struct Walk<'a> {
     func: &'a Func,
+    cfg: &'a Cfg,
     places: &'a Places,
     stack: Stack,
+    block: Block,
     at: At,
 }
 
@@ -59,7 +61,7 @@ impl Walk<'_> {
             Op::Load { access, base, offset } => self.load(*access, *base, *offset),
             Op::Store { access, base, offset, .. } => {
                 self.access(*base, *offset, access.bytes(), false)?;
-                self.write(*base, Some((*offset).into()), access.bytes().into(), Byte::Written);
+                self.write(*base, (*offset).into(), access.bytes().into(), Byte::Written);
                 Ok(())
             }
             Op::AtomicAdd { base, offset, .. } => self.access(*base, *offset, 8, true),
@@ -80,44 +82,67 @@ impl Walk<'_> {
     fn access(&self, base: Value, offset: i16, bytes: u32, atomic: bool) -> Checked {
         for place in self.places.of(base) {
             self.bounds(place, offset.into(), bytes.into())?;
+            self.direct(place, bytes)?;
             let align = match place.origin {
-                Origin::Context if self.func.context.words_only && bytes != 8 => {
-                    return Err(self.error("only words may be loaded from the context"));
-                }
                 Origin::Context | Origin::Slot(_) => bytes,
                 _ if atomic => 8,
                 Origin::Map(_) | Origin::MapValue(_) | Origin::Record(_) | Origin::Global(_) => 1,
             };
-            let at = place.offset.map(|at| at + i64::from(offset));
-            if at.is_some_and(|at| at % i64::from(align) != 0) {
+            let at = place.offset.map(|(at, _)| at + i64::from(offset));
+            if let Some(at) = at.filter(|at| at % i64::from(align) != 0) {
                 let text = place.text(self.func);
-                return Err(self.error(format!("{} of {text} is not aligned to {align}", at.unwrap_or(0))));
+                return Err(self.error(format!("{at} of {text} is not aligned to {align}")));
             }
         }
         Ok(())
     }
 
+    // What the kernel allows helpers, but not loads and stores.
+    fn direct(&self, place: Place, bytes: u32) -> Checked {
+        let fixed = place.offset.is_some_and(|(min, max)| min == max);
+        match place.origin {
+            Origin::Context if place.offset != Some((0, 0)) => {
+                Err(self.error("a context pointer that was moved is followed"))
+            }
+            Origin::Context if self.func.context.words_only && bytes != 8 => {
+                Err(self.error("only words may be loaded from the context"))
+            }
+            Origin::Slot(slot) if !fixed => Err(self.error(format!("the offset in {slot} is computed"))),
+            _ => Ok(()),
+        }
+    }
+
     fn call(&mut self, helper: Helper, args: &[Value]) -> Checked {
         let signature = signature(helper).unwrap_or(&[]);
         for (&arg, &value) in signature.iter().zip(args) {
-            let size = |of: usize| args.get(of).and_then(|&size| self.places.constant(size));
             match arg {
-                Arg::Key | Arg::Element => {
-                    let bytes = self.map_bytes(args[0], arg == Arg::Key);
-                    self.source(value, Some(bytes))?;
+                Arg::Key => self.source(value, self.map_bytes(args[0], true))?,
+                Arg::Element => self.source(value, self.map_bytes(args[0], false))?,
+                Arg::Source(size) => {
+                    let size = self.size(args[size])?;
+                    self.source(value, size.1)?;
                 }
-                Arg::Source(of) => self.source(value, size(of))?,
-                Arg::Destination(of) => {
-                    let size = size(of);
+                Arg::Destination(size) => {
+                    let size = self.size(args[size])?;
                     self.destination(helper, value, size)?;
                 }
-                Arg::Keyed { .. } | Arg::Ring | Arg::Record | Arg::Context | Arg::Int => {}
+                Arg::Keyed { .. } | Arg::Ring | Arg::Record | Arg::Context | Arg::Address | Arg::Int => {}
             }
         }
-        if helper == Helper::RingbufReserve && self.places.constant(args[1]).is_none_or(|size| size <= 0) {
+        let size = |value| self.places.range(self.func, self.cfg, self.block, value).exact();
+        if helper == Helper::RingbufReserve && size(args[1]).is_none_or(|size| size <= 0) {
             return Err(self.error("a record's size must be a positive constant"));
         }
         Ok(())
+    }
+
+    // At least and at most so many bytes; the kernel wants to know (BPF_MAX_VAR_SIZ).
+    fn size(&self, value: Value) -> Result<(i64, i64), super::VerifyError> {
+        let range = self.places.range(self.func, self.cfg, self.block, value);
+        match (i64::try_from(range.min), i64::try_from(range.max)) {
+            (Ok(min), Ok(max)) if min > 0 && max < 1 << 29 => Ok((min, max)),
+            _ => Err(self.error(format!("the size {value} is not surely positive and bounded"))),
+        }
     }
 
     fn map_bytes(&self, map: Value, key: bool) -> i64 {
@@ -130,8 +155,7 @@ impl Walk<'_> {
         }
     }
 
-    fn source(&self, value: Value, bytes: Option<i64>) -> Checked {
-        let Some(bytes) = bytes else { return Ok(()) };
+    fn source(&self, value: Value, bytes: i64) -> Checked {
         for place in self.places.of(value) {
             self.bounds(place, 0, bytes)?;
             self.read(place, 0, bytes, Byte::Written)?;
@@ -139,37 +163,35 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn destination(&mut self, helper: Helper, value: Value, bytes: Option<i64>) -> Checked {
-        let Some(bytes) = bytes else { return Ok(()) };
-        if bytes <= 0 {
-            return Err(self.error(format!("{bytes} bytes are none")));
-        }
+    fn destination(&mut self, helper: Helper, value: Value, (least, most): (i64, i64)) -> Checked {
         for place in self.places.of(value) {
-            self.bounds(place, 0, bytes)?;
+            self.bounds(place, 0, most)?;
         }
         // The kernel's verifier takes all bytes as written (ARG_PTR_TO_UNINIT_MEM); a string read writes up to its NUL.
         let string = matches!(helper, Helper::ProbeReadStr | Helper::ProbeReadUserStr | Helper::ProbeReadKernelStr);
-        self.write(value, Some(0), bytes, if string { Byte::Perhaps } else { Byte::Written });
+        self.write(value, 0, least, if string { Byte::Perhaps } else { Byte::Written });
         Ok(())
     }
 
     fn bounds(&self, place: Place, offset: i64, bytes: i64) -> Checked {
-        let (Some(at), Some(size)) = (place.offset, self.places.size(self.func, place.origin)) else { return Ok(()) };
-        let start = at + offset;
-        if start >= 0 && start + bytes <= size {
+        let text = || place.text(self.func);
+        let Some((min, max)) = place.offset else {
+            return Err(self.error(format!("the offset in {} has no bounds", text())));
+        };
+        let Some(size) = self.places.size(self.func, place.origin) else {
+            return Err(self.error(format!("the size of {} is not known", text())));
+        };
+        let (start, end) = (min + offset, max + offset + bytes);
+        if start >= 0 && end <= size {
             return Ok(());
         }
-        let (end, text) = (start + bytes, place.text(self.func));
-        Err(self.error(format!("bytes {start} to {end} of {text}, which has {size}")))
+        Err(self.error(format!("bytes {start} to {end} of {}, which has {size}", text())))
     }
 
-    // At a computed offset any byte of the slot may be meant, so all must be there.
+    // At a computed offset any of the bytes may be meant, so all must be there.
     fn read(&self, place: Place, offset: i64, bytes: i64, least: Byte) -> Checked {
-        let Origin::Slot(slot) = place.origin else { return Ok(()) };
-        let range = match place.offset {
-            Some(at) => range(at + offset, bytes),
-            None => 0..self.stack[slot.index()].len(),
-        };
+        let (Origin::Slot(slot), Some((min, max))) = (place.origin, place.offset) else { return Ok(()) };
+        let range = range(min + offset, max - min + bytes);
         let start = range.start;
         let byte = self.stack[slot.index()].get(range).and_then(|bytes| bytes.iter().position(|&byte| byte < least));
         match byte.map(|at| start + at) {
@@ -182,12 +204,14 @@ impl Walk<'_> {
     }
 
     // Only where there is no doubt about the place does a write count. A string leaves what was written before.
-    fn write(&mut self, base: Value, offset: Option<i64>, bytes: i64, as_what: Byte) {
+    fn write(&mut self, base: Value, offset: i64, bytes: i64, as_what: Byte) {
         let mut places = self.places.of(base);
         let (Some(place), None) = (places.next(), places.next()) else { return };
-        let (Origin::Slot(SlotId(slot)), Some(at), Some(offset)) = (place.origin, place.offset, offset) else { return };
-        let range = range(at + offset, bytes);
-        for byte in self.stack[slot as usize].get_mut(range).into_iter().flatten() {
+        let (Origin::Slot(SlotId(slot)), Some((at, most))) = (place.origin, place.offset) else { return };
+        if at != most {
+            return;
+        }
+        for byte in self.stack[slot as usize].get_mut(range(at + offset, bytes)).into_iter().flatten() {
             *byte = (*byte).max(as_what);
         }
     }

@@ -18,7 +18,7 @@
 //!
 //! Types
 //! - an instruction that has a value defines one of the type that follows from it, a store defines none;
-//! - a pointer takes part in `add` and `sub` as the left side only, and a context or map pointer in neither;
+//! - a pointer takes part in `add` and `sub` as the left side only, and a map in neither;
 //! - a maybe-null pointer is used by `br.null` only;
 //! - loads and stores go through non-null pointers, comparisons and results are integers;
 //! - pointers are stored to the stack only, whole; atomic additions go to map values and `.bss`;
@@ -26,7 +26,11 @@
 //! - a helper gets as many arguments as it takes, of the right kinds: see [`helper`].
 //!
 //! Memory
-//! - an access with a known offset is inside its slot, map value, context, record or variable;
+//! - an access is inside its slot, map value, context, record or variable; where its offset is computed, the bounds that follow
+//!   from the instructions and branches before it keep it there;
+//! - a load from the context goes through the pointer as it came (check_ctx_reg, kernel/bpf/verifier.c 5.10; a moved one may be
+//!   an address for a probe read), a load or store of the stack has a known offset (else since 5.12);
+//! - sizes that helpers get are positive and bounded;
 //! - stack accesses are aligned to their size (the kernel insists, `check_ptr_alignment`, kernel/bpf/verifier.c 6.18),
 //!   context accesses too, and to 8 bytes where only words are allowed; atomic additions to 8;
 //! - every byte of a slot that is loaded was written on every path; where a helper takes it as key or data, by something
@@ -37,7 +41,7 @@
 //!   is not null; after that, and after the end of such a path, nothing uses it.
 //!
 //! Not checked
-//! - accesses at an offset that is computed: lowering bounds them, the kernel's verifier looks after it;
+//! - that a probe read of our own memory finds written bytes;
 //! - that a record or a map value is written as a whole before it is submitted or stored;
 //! - lifetimes of map values after a delete;
 //! - how many instructions the kernel's verifier will walk.
@@ -46,6 +50,7 @@ mod blocks;
 mod helper;
 mod memory;
 mod place;
+mod range;
 mod records;
 mod ssa;
 mod table;

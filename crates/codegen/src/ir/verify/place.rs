@@ -1,7 +1,8 @@
-//! Where each pointer may point: which object, and at which byte if that is known.
+//! Where each pointer may point: which object, and between which bytes.
 //!
 //! The function has no cycle, so one walk in topological order finds all. A parameter may come from several places.
 
+use super::range::{Range, Ranges};
 use crate::ir::{BinOp, Block, Cfg, Func, Global, GlobalId, MapId, Op, PtrKind, SlotId, Terminator, Type, Value};
 use bpfquery_isa::Helper;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,18 +19,18 @@ pub(super) enum Origin {
     Global(GlobalId),
 }
 
-/// A byte of it; `None` where the offset is computed.
+/// Bytes of it, from the least to the greatest possible; `None` where the offset has no bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) origin: Origin,
-    pub(super) offset: Option<i64>,
+    pub(super) offset: Option<(i64, i64)>,
 }
 
-/// The places of all pointers, and the values of all constants.
-#[derive(Debug, Default)]
+/// The places of all pointers.
+#[derive(Debug)]
 pub(super) struct Places {
     pointers: BTreeMap<Value, BTreeSet<Place>>,
-    constants: BTreeMap<Value, i64>,
+    ranges: Ranges,
     record_sizes: BTreeMap<Value, Option<i64>>,
 }
 
@@ -38,8 +39,9 @@ impl Places {
         self.pointers.get(&value).into_iter().flatten().copied()
     }
 
-    pub(super) fn constant(&self, value: Value) -> Option<i64> {
-        self.constants.get(&value).copied()
+    /// The bounds of an integer in this block.
+    pub(super) fn range(&self, func: &Func, cfg: &Cfg, block: Block, value: Value) -> Range {
+        self.ranges.of(func, cfg, block, value)
     }
 
     /// The object's bytes, where they are known.
@@ -74,15 +76,16 @@ impl Place {
 
 /// Follows every pointer of the function.
 pub(super) fn places(func: &Func, cfg: &Cfg) -> Places {
-    let mut places = Places::default();
+    let ranges = Ranges::new(func, cfg);
+    let mut places = Places { pointers: BTreeMap::new(), ranges, record_sizes: BTreeMap::new() };
     for param in func.blocks.first().into_iter().flat_map(|entry| &entry.params) {
-        places.pointers.insert(*param, BTreeSet::from([Place { origin: Origin::Context, offset: Some(0) }]));
+        places.pointers.insert(*param, start(Origin::Context));
     }
     for &block in cfg.order() {
         for &inst in &func.block(block).insts {
             let data = func.inst(inst);
             if let Some(result) = data.result {
-                define(func, &mut places, result, &data.op);
+                define(func, cfg, &mut places, block, result, &data.op);
             }
         }
         pass_on(func, &mut places, block);
@@ -90,37 +93,44 @@ pub(super) fn places(func: &Func, cfg: &Cfg) -> Places {
     places
 }
 
-fn define(func: &Func, places: &mut Places, result: Value, op: &Op) {
-    let whole = |origin| BTreeSet::from([Place { origin, offset: Some(0) }]);
+fn start(origin: Origin) -> BTreeSet<Place> {
+    BTreeSet::from([Place { origin, offset: Some((0, 0)) }])
+}
+
+fn define(func: &Func, cfg: &Cfg, places: &mut Places, block: Block, result: Value, op: &Op) {
     let set = match op {
-        Op::Const(value) => {
-            places.constants.insert(result, *value);
-            return;
-        }
-        Op::SlotAddr(slot) => whole(Origin::Slot(*slot)),
-        Op::MapAddr(map) => whole(Origin::Map(*map)),
-        Op::GlobalAddr(global) => whole(Origin::Global(*global)),
+        Op::SlotAddr(slot) => start(Origin::Slot(*slot)),
+        Op::MapAddr(map) => start(Origin::Map(*map)),
+        Op::GlobalAddr(global) => start(Origin::Global(*global)),
         Op::Bin(op, a, b) => match places.pointers.get(a) {
-            Some(from) => moved(from, *op, places.constant(*b)),
+            Some(from) => moved(from, *op, places.range(func, cfg, block, *b)),
             None => return,
         },
         Op::Call { helper: Helper::RingbufReserve, args } => {
-            let size = args.get(1).and_then(|&size| places.constant(size));
+            let size = args.get(1).and_then(|&size| places.range(func, cfg, block, size).exact());
             places.record_sizes.insert(result, size);
-            whole(Origin::Record(result))
+            start(Origin::Record(result))
         }
         Op::Call { .. } => match func.ty(result) {
-            Type::Ptr { kind: PtrKind::MapValue(map), .. } => whole(Origin::MapValue(map)),
+            Type::Ptr { kind: PtrKind::MapValue(map), .. } => start(Origin::MapValue(map)),
             Type::Ptr { .. } | Type::Int => return,
         },
-        Op::Extend { .. } | Op::Load { .. } | Op::Core(_) | Op::Store { .. } | Op::AtomicAdd { .. } => return,
+        Op::Const(_) | Op::Extend { .. } | Op::Load { .. } | Op::Core(_) => return,
+        Op::Store { .. } | Op::AtomicAdd { .. } => return,
     };
     places.pointers.insert(result, set);
 }
 
-fn moved(from: &BTreeSet<Place>, op: BinOp, by: Option<i64>) -> BTreeSet<Place> {
-    let by = if op == BinOp::Sub { by.and_then(i64::checked_neg) } else { by };
-    let step = |place: &Place| Place { offset: place.offset.zip(by).and_then(|(a, b)| a.checked_add(b)), ..*place };
+fn moved(from: &BTreeSet<Place>, op: BinOp, by: Range) -> BTreeSet<Place> {
+    // Farther than any object is long counts as without bounds, as in the kernel (BPF_MAX_VAR_OFF).
+    const FAR: i64 = 1 << 29;
+    let near = |n: u64| i64::try_from(n).ok().filter(|n| *n < FAR);
+    let by = by.exact().map(|n| (n, n)).or_else(|| near(by.min).zip(near(by.max)));
+    let step = |(min, max): (i64, i64), (least, most): (i64, i64)| match op {
+        BinOp::Sub => min.checked_sub(most).zip(max.checked_sub(least)),
+        _ => min.checked_add(least).zip(max.checked_add(most)),
+    };
+    let step = |place: &Place| Place { offset: place.offset.zip(by).and_then(|(at, by)| step(at, by)), ..*place };
     from.iter().map(step).collect()
 }
 

@@ -70,10 +70,7 @@ fn inst_fault(func: &Func, op: &Op) -> Option<String> {
 fn bin_fault(func: &Func, op: BinOp, a: Value, b: Value) -> Option<String> {
     match (op, func.ty(a)) {
         (_, Type::Int) => int_fault(func, b),
-        // A context pointer that was changed cannot be followed (check_ctx_reg, kernel/bpf/verifier.c 5.10).
-        (BinOp::Add | BinOp::Sub, Type::Ptr { kind: PtrKind::Context | PtrKind::Map(_), .. }) => {
-            Some(format!("{a} cannot be moved"))
-        }
+        (BinOp::Add | BinOp::Sub, Type::Ptr { kind: PtrKind::Map(_), .. }) => Some(format!("{a} cannot be moved")),
         (BinOp::Add | BinOp::Sub, Type::Ptr { .. }) => int_fault(func, b),
         (_, Type::Ptr { .. }) => Some(format!("{a} is a pointer")),
     }

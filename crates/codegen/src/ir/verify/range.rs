@@ -1,0 +1,208 @@
+//! Between which bounds each integer lies, as the kernel's verifier would find them.
+//!
+//! Bounds are unsigned. A value has those of the instruction that defines it, and in a block also what the branches on the way
+//! there have asked. Never sharper than the kernel (`adjust_scalar_min_max_vals` and `reg_set_min_max`,
+//! kernel/bpf/verifier.c 5.10): a quotient or a remainder has no bounds there, so it has none here.
+
+use crate::ir::{BinOp, Block, Cfg, Cond, Func, Op, Terminator, Value};
+use std::collections::BTreeMap;
+
+/// At least, at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) min: u64,
+    pub(super) max: u64,
+}
+
+const FULL: Range = Range { min: 0, max: u64::MAX };
+const POSITIVE: u64 = i64::MAX.cast_unsigned();
+
+/// The bounds of all integers.
+#[derive(Debug, Default)]
+pub(super) struct Ranges {
+    known: BTreeMap<Value, Range>,
+}
+
+impl Range {
+    /// The number, if there is only one.
+    pub(super) fn exact(self) -> Option<i64> {
+        (self.min == self.max).then_some(self.min.cast_signed())
+    }
+
+    fn at_most(max: u64) -> Range {
+        Range { min: 0, max }
+    }
+
+    fn join(self, other: Range) -> Range {
+        Range { min: self.min.min(other.min), max: self.max.max(other.max) }
+    }
+
+    // What is empty is a path that is never taken; keep it valid.
+    fn meet(self, other: Range) -> Range {
+        let (min, max) = (self.min.max(other.min), self.max.min(other.max));
+        if min <= max { Range { min, max } } else { self }
+    }
+}
+
+impl Ranges {
+    /// Walks the function once; it has no cycle.
+    pub(super) fn new(func: &Func, cfg: &Cfg) -> Ranges {
+        let mut ranges = Ranges::default();
+        for &block in cfg.order() {
+            for &inst in &func.block(block).insts {
+                let data = func.inst(inst);
+                if let Some(result) = data.result {
+                    let range = ranges.result(func, cfg, block, &data.op);
+                    ranges.known.insert(result, range);
+                }
+            }
+            ranges.pass_on(func, cfg, block);
+        }
+        ranges
+    }
+
+    /// The value's bounds in this block.
+    pub(super) fn of(&self, func: &Func, cfg: &Cfg, block: Block, value: Value) -> Range {
+        let mut edges = Vec::new();
+        let mut at = block;
+        while let Some(up) = cfg.immediate_dominator(at) {
+            if let [from] = cfg.predecessors(at) {
+                edges.push((*from, at));
+            }
+            at = up;
+        }
+        let known = self.plain(value);
+        edges.into_iter().rev().fold(known, |range, (from, to)| self.asked(func, from, to, value, range))
+    }
+
+    fn plain(&self, value: Value) -> Range {
+        self.known.get(&value).copied().unwrap_or(FULL)
+    }
+
+    fn pass_on(&mut self, func: &Func, cfg: &Cfg, block: Block) {
+        let terminator = &func.block(block).terminator;
+        for (i, (to, args)) in terminator.targets().into_iter().enumerate() {
+            let skip = usize::from(matches!(terminator, Terminator::BranchNull { .. }) && i == 1);
+            for (&param, &arg) in func.block(to).params.iter().skip(skip).zip(args) {
+                let here = self.of(func, cfg, block, arg);
+                let range = self.asked(func, block, to, arg, here);
+                self.known.entry(param).and_modify(|known| *known = known.join(range)).or_insert(range);
+            }
+        }
+    }
+
+    // What the branch at the end of `from` says of the value where it goes to `to`.
+    fn asked(&self, func: &Func, from: Block, to: Block, value: Value, range: Range) -> Range {
+        let Terminator::Branch { cond, a, b, then, otherwise } = &func.block(from).terminator else { return range };
+        if then.0 == otherwise.0 || (*a != value && *b != value) {
+            return range;
+        }
+        let cond = if then.0 == to { *cond } else { negated(*cond) };
+        let (cond, other) = if *a == value { (cond, *b) } else { (swapped(cond), *a) };
+        compared(cond, range, self.plain(other))
+    }
+
+    fn result(&self, func: &Func, cfg: &Cfg, block: Block, op: &Op) -> Range {
+        let of = |value: &Value| self.of(func, cfg, block, *value);
+        match op {
+            Op::Const(value) => Range { min: value.cast_unsigned(), max: value.cast_unsigned() },
+            Op::Bin(op, a, b) => binary(*op, of(a), of(b)),
+            Op::Extend { bits, signed, value } => extended(*bits, *signed, of(value)),
+            Op::Load { access, .. } => Range::at_most(u64::MAX >> (64 - access.bytes() * 8)),
+            Op::Core(_) | Op::Call { .. } => FULL,
+            Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Store { .. } | Op::AtomicAdd { .. } => FULL,
+        }
+    }
+}
+
+fn binary(op: BinOp, a: Range, b: Range) -> Range {
+    match op {
+        BinOp::Add => within(a.min.checked_add(b.min), a.max.checked_add(b.max)),
+        BinOp::Sub => within(a.min.checked_sub(b.max), a.max.checked_sub(b.min)),
+        BinOp::Mul => within(a.min.checked_mul(b.min), a.max.checked_mul(b.max)),
+        BinOp::And => Range::at_most(a.max.min(b.max)),
+        BinOp::Or | BinOp::Xor => Range::at_most(all_ones(a.max | b.max)),
+        BinOp::Shl => within(shifted(a.min, b.min), shifted(a.max, b.max)),
+        BinOp::Lshr => logical_right(a, b),
+        BinOp::Ashr if a.max <= POSITIVE => logical_right(a, b),
+        BinOp::UDiv | BinOp::UMod | BinOp::Ashr => FULL,
+    }
+}
+
+// The larger bound wraps first.
+fn within(min: Option<u64>, max: Option<u64>) -> Range {
+    min.zip(max).map_or(FULL, |(min, max)| Range { min, max })
+}
+
+fn all_ones(value: u64) -> u64 {
+    u64::MAX.checked_shr(value.leading_zeros()).unwrap_or(0)
+}
+
+fn shifted(value: u64, by: u64) -> Option<u64> {
+    let factor = u32::try_from(by).ok().and_then(|by| 1u64.checked_shl(by))?;
+    value.checked_mul(factor)
+}
+
+fn logical_right(a: Range, b: Range) -> Range {
+    if b.max > 63 { Range::at_most(a.max) } else { Range { min: a.min >> b.max, max: a.max >> b.min } }
+}
+
+fn extended(bits: u8, signed: bool, range: Range) -> Range {
+    let most = u64::MAX >> (64 - u32::from(bits).clamp(1, 64));
+    match signed {
+        false if range.max <= most => range,
+        false => Range::at_most(most),
+        true if range.max <= most >> 1 => range,
+        true => FULL,
+    }
+}
+
+// Where `range cond other` holds. Signed comparisons say something where no sign is in doubt.
+fn compared(cond: Cond, range: Range, other: Range) -> Range {
+    let positive = other.max <= POSITIVE;
+    let both = positive && range.max <= POSITIVE;
+    let up_to = |max: u64| range.meet(Range::at_most(max));
+    match cond {
+        Cond::Eq => range.meet(other),
+        Cond::Ne => range,
+        Cond::Ult => up_to(other.max.saturating_sub(1)),
+        Cond::Ule => up_to(other.max),
+        Cond::Ugt => range.meet(Range { min: other.min.saturating_add(1), max: u64::MAX }),
+        Cond::Uge => range.meet(Range { min: other.min, max: u64::MAX }),
+        Cond::Slt if both => up_to(other.max.saturating_sub(1)),
+        Cond::Sle if both => up_to(other.max),
+        Cond::Sgt if positive => range.meet(Range { min: other.min + 1, max: POSITIVE }),
+        Cond::Sge if positive => range.meet(Range { min: other.min, max: POSITIVE }),
+        Cond::Slt | Cond::Sle | Cond::Sgt | Cond::Sge => range,
+    }
+}
+
+fn negated(cond: Cond) -> Cond {
+    match cond {
+        Cond::Eq => Cond::Ne,
+        Cond::Ne => Cond::Eq,
+        Cond::Ult => Cond::Uge,
+        Cond::Ule => Cond::Ugt,
+        Cond::Ugt => Cond::Ule,
+        Cond::Uge => Cond::Ult,
+        Cond::Slt => Cond::Sge,
+        Cond::Sle => Cond::Sgt,
+        Cond::Sgt => Cond::Sle,
+        Cond::Sge => Cond::Slt,
+    }
+}
+
+fn swapped(cond: Cond) -> Cond {
+    match cond {
+        Cond::Eq => Cond::Eq,
+        Cond::Ne => Cond::Ne,
+        Cond::Ult => Cond::Ugt,
+        Cond::Ule => Cond::Uge,
+        Cond::Ugt => Cond::Ult,
+        Cond::Uge => Cond::Ule,
+        Cond::Slt => Cond::Sgt,
+        Cond::Sle => Cond::Sge,
+        Cond::Sgt => Cond::Slt,
+        Cond::Sge => Cond::Sle,
+    }
+}
