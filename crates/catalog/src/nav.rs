@@ -71,8 +71,16 @@ impl Member {
     #[must_use]
     pub fn then(&self, inner: &Member) -> Member {
         let path = self.path.iter().chain(&inner.path).copied().collect();
-        let bits = inner.bits.map(|bits| BitField { offset: bits.offset + 8 * self.offset, ..bits });
-        Member { base: self.base.clone(), path, offset: self.offset + inner.offset, bits, ..inner.clone() }
+        let bits = inner
+            .bits
+            .map(|bits| BitField { offset: bits.offset.saturating_add(self.offset.saturating_mul(8)), ..bits });
+        Member {
+            base: self.base.clone(),
+            path,
+            offset: self.offset.saturating_add(inner.offset),
+            bits,
+            ..inner.clone()
+        }
     }
 }
 
