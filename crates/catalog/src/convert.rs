@@ -335,6 +335,6 @@ mod tests {
         bytes.push(0);
         let btf = Btf::parse(bytes).expect("BTF");
         let text = c_type(&btf, TypeId(1));
-        assert!(text.starts_with("void (") && text.len() < 10_000, "{} bytes", text.len());
+        assert!(text.contains('…') && text.len() < 10_000, "{} bytes", text.len());
     }
 }
