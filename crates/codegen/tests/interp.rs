@@ -1,4 +1,5 @@
-//! The interpreter does what the kernel does: one table per concern.
+//! The interpreter does what the kernel does: one table per concern. Errors of maps, rings and probe reads were compared with
+//! those of a C program on Linux 6.18 (clang, BPF_PROG_TEST_RUN).
 
 use bpfquery_codegen::interp::{Event, Fault, POISON, Trap, World, run};
 use bpfquery_codegen::ir::{Func, Global, parse, verify};
@@ -192,9 +193,11 @@ fn probe_reads() {
     let string = 0xffff_8880_0000_2000;
     check_read("probe_read_kernel", 4, string, 0, b"a lo");
     check_read("probe_read_kernel", 16, string, 0, b"a longer string\0");
-    check_read("probe_read_kernel", 4, 0, -14, &[0; 4]);
+    // Below the kernel's addresses it does not even try: -ERANGE.
+    check_read("probe_read_kernel", 4, 0, -34, &[0; 4]);
+    check_read("probe_read_kernel_str", 4, 8, -34, &[0; 4]);
     check_read("probe_read_kernel", 8, 0xffff_8880_0000_3000, -14, &[0; 8]);
-    check_read("probe_read_kernel", 4, 0x1000, -14, &[0; 4]);
+    check_read("probe_read_kernel", 4, 0x1000, -34, &[0; 4]);
     check_read("probe_read_user", 4, 0x1000, 0, b"user");
     check_read("probe_read_user", 4, string, -14, &[0; 4]);
     check_read("probe_read", 4, 0x1000, 0, b"user");

@@ -16,10 +16,14 @@ pub(super) mod errno {
     pub(in super::super) const EFAULT: i64 = 14;
     pub(in super::super) const EEXIST: i64 = 17;
     pub(in super::super) const EINVAL: i64 = 22;
+    pub(in super::super) const ERANGE: i64 = 34;
 }
 
 /// BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP.
 const WAKEUP_FLAGS: u64 = 3;
+
+/// The least kernel address (x86-64, four levels of page tables).
+const CANONICAL: u64 = 0xffff_8000_0000_0000;
 
 /// Whose memory a probe read follows.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,11 +101,18 @@ fn whose(address: u64) -> Whose {
     if address < USER_END { Whose::User } else { Whose::Kernel }
 }
 
-// bpf_probe_read_kernel_common and _user_common: all of it, or -EFAULT and zeroes.
+// What a read that finds no byte returns. A kernel read of what cannot be a kernel address is refused before it is tried
+// (copy_from_kernel_nofault_allowed, arch/x86/mm/maccess.c).
+fn fault(whose: Whose, address: u64) -> i64 {
+    let canonical = address >= CANONICAL;
+    if whose == Whose::Kernel && !canonical { -errno::ERANGE } else { -errno::EFAULT }
+}
+
+// bpf_probe_read_kernel_common and _user_common: all of it, or an error and zeroes.
 fn probe_read(machine: &mut Machine<'_>, args: &[u64], whose: Whose) -> Result<i64, Fault> {
     let (to, size, from) = (args[0], bounded(args[1])?, args[2]);
     let bytes: Option<Vec<u8>> = (0..size as u64).map(|i| byte(machine, whose, from.checked_add(i)?)).collect();
-    let result = if bytes.is_some() { 0 } else { -errno::EFAULT };
+    let result = if bytes.is_some() { 0 } else { fault(whose, from) };
     machine.write(to, &bytes.unwrap_or_else(|| vec![0; size]))?;
     Ok(result)
 }
@@ -116,7 +127,7 @@ fn probe_read_str(machine: &mut Machine<'_>, args: &[u64], whose: Whose) -> Resu
             Some(byte) => text.push(byte),
             None => {
                 machine.write(to, &vec![0; size])?;
-                return Ok(-errno::EFAULT);
+                return Ok(fault(whose, from));
             }
         }
         if text.last() == Some(&0) {
