@@ -3,7 +3,8 @@
 //! What holds: the answers are those of the function at the time of the call; a pass that changes it asks again.
 //! Blocks that the entry does not reach are in no order and dominate nothing.
 
-use crate::ir::{Block, Func, Inst, Op, Terminator, Value};
+use crate::ir::{Block, Func, Global, Inst, InstData, Op, PtrKind, Terminator, Type, Value, ValueData};
+use bpfquery_isa::Helper;
 
 /// Where a value is defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,5 +246,115 @@ impl Dominators {
     /// Whether an edge from `from` to `to` closes a loop.
     pub fn is_back_edge(&self, from: Block, to: Block) -> bool {
         self.dominates(to, from)
+    }
+}
+
+/// A new instruction that no block lists yet, with its result.
+pub fn new_inst(func: &mut Func, op: Op, span: bpfquery_diag::Span) -> (Inst, Option<Value>) {
+    let result = func.result_type(&op).map(|ty| new_value(func, ty));
+    let inst = Inst(func.insts.len() as u32);
+    func.insts.push(InstData { op, result, span });
+    (inst, result)
+}
+
+/// A new value that nothing defines yet.
+pub fn new_value(func: &mut Func, ty: Type) -> Value {
+    let value = Value(func.values.len() as u32);
+    func.values.push(ValueData { ty });
+    value
+}
+
+/// Empties the blocks that the entry does not reach; says whether there were any.
+pub fn remove_unreachable(func: &mut Func) -> bool {
+    let mut reached = vec![false; func.blocks.len()];
+    reverse_postorder(func).into_iter().for_each(|block| reached[block.index()] = true);
+    let mut changed = false;
+    for (block, reached) in func.blocks.iter_mut().zip(reached) {
+        if !reached && block.terminator != Terminator::None {
+            block.params.clear();
+            block.insts.clear();
+            block.terminator = Terminator::None;
+            block.cold = false;
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// Whether the instruction may be left out if its result is not used, and be done at any place that its operands reach.
+pub fn is_pure(func: &Func, op: &Op) -> bool {
+    match op {
+        Op::Const(_) | Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Core(_) => true,
+        Op::Bin(..) | Op::Extend { .. } => true,
+        Op::Load { base, .. } => is_constant_memory(func, *base),
+        Op::Call { helper, .. } => is_stable(*helper),
+        Op::Store { .. } | Op::AtomicAdd { .. } => false,
+    }
+}
+
+/// Whether nothing writes what the pointer points into while the program runs.
+pub fn is_constant_memory(func: &Func, base: Value) -> bool {
+    match func.ty(base) {
+        Type::Ptr { kind: PtrKind::Context, .. } => true,
+        Type::Ptr { kind: PtrKind::Global(global), .. } => func.global(global).section == Global::Rodata,
+        Type::Ptr { .. } | Type::Int => false,
+    }
+}
+
+/// Whether a helper has no effect and gives the same answer all through one run. Tracing programs run with migration
+/// disabled, so the CPU is one of these.
+pub fn is_stable(helper: Helper) -> bool {
+    matches!(
+        helper,
+        Helper::GetCurrentPidTgid
+            | Helper::GetCurrentUidGid
+            | Helper::GetCurrentTask
+            | Helper::GetCurrentTaskBtf
+            | Helper::GetCurrentCgroupId
+            | Helper::GetCurrentAncestorCgroupId
+            | Helper::GetSmpProcessorId
+            | Helper::GetAttachCookie
+            | Helper::GetFuncIp
+            | Helper::GetFuncArgCnt
+    )
+}
+
+/// Values that are to be called by another's name.
+#[derive(Clone, Debug)]
+pub struct Renames {
+    to: Vec<Value>,
+    any: bool,
+}
+
+impl Renames {
+    /// Every value has its own name.
+    pub fn new(func: &Func) -> Renames {
+        Renames { to: (0..func.values.len() as u32).map(Value).collect(), any: false }
+    }
+
+    /// `from` is `to` from now on.
+    pub fn set(&mut self, from: Value, to: Value) {
+        self.to[from.index()] = to;
+        self.any = true;
+    }
+
+    /// The name of a value; of values made later, their own.
+    pub fn get(&self, value: Value) -> Value {
+        let mut at = value;
+        while let Some(&to) = self.to.get(at.index()) {
+            if to == at {
+                break;
+            }
+            at = to;
+        }
+        at
+    }
+
+    /// Puts the names into the function; says whether there were any.
+    pub fn apply(&self, func: &mut Func) -> bool {
+        if self.any {
+            rewrite(func, |value| self.get(value));
+        }
+        self.any
     }
 }

@@ -1,15 +1,85 @@
 //! Rewrites of the typed SSA form, a file each.
 //!
-//! What holds: a pass keeps what the function does (loads of the context, helper calls with effects and stores in
-//! order) and leaves a function that the IR verifier accepts. `run` says whether it changed anything.
+//! What holds: a pass keeps what the function does (helper calls with effects and stores, in order) and leaves a function that
+//! the IR verifier accepts. `run` says whether it changed anything. All of them give the same result for the same
+//! function, and none looks at the machine.
 
+pub mod branches;
 pub mod cfg;
+pub mod dce;
+pub mod extend;
 pub mod facts;
+pub mod fold;
+pub mod gvn;
+pub mod merge;
+pub mod offset;
+pub mod params;
+mod ranges;
+pub mod sink;
+pub mod slots;
+pub mod stores;
+pub mod thread;
 
-use crate::ir::Func;
-use bpfquery_diag::Result;
+use crate::ir::{Func, verify};
+use bpfquery_diag::{Failure, Result};
 
-/// All passes.
-pub fn run(_func: &mut Func) -> Result<()> {
+/// A pass: says whether it changed the function.
+pub type Pass = fn(&mut Func) -> bool;
+
+/// Repeated until none of them finds anything:
+///
+/// - arithmetic first, for it makes the constants that decide branches;
+/// - branches before what cleans up behind them: ways sent on, parameters without a choice, blocks in a line;
+/// - numbering after that, for in longer blocks and with fewer parameters more is the same;
+/// - extensions and offsets next to the end, on values that have their final names;
+/// - removal last: everything above leaves things that nobody uses.
+pub const SIMPLIFY: &[(&str, Pass)] = &[
+    ("fold", fold::run),
+    ("branches", branches::run),
+    ("thread", thread::run),
+    ("params", params::run),
+    ("merge", merge::run),
+    ("gvn", gvn::run),
+    ("extend", extend::run),
+    ("offset", offset::run),
+    ("dce", dce::run),
+];
+
+/// Once, when the shape stands: stores that nobody reads, what only they needed, then the rest to where it is needed.
+pub const FINISH: &[(&str, Pass)] = &[("stores", stores::run), ("dce", dce::run), ("sink", sink::run)];
+
+/// Rounds of [`SIMPLIFY`]; each shortens the function, and real ones need three or four.
+const ROUNDS: usize = 32;
+
+/// All passes. The IR verifier runs before them, and in builds with assertions behind each.
+///
+/// # Errors
+///
+/// A bug, if the function is not right before or behind a pass.
+pub fn run(func: &mut Func) -> Result<()> {
+    check(func, "lower")?;
+    for _ in 0..ROUNDS {
+        if !run_all(func, SIMPLIFY)? {
+            break;
+        }
+    }
+    run_all(func, FINISH)?;
     Ok(())
+}
+
+fn run_all(func: &mut Func, passes: &[(&'static str, Pass)]) -> Result<bool> {
+    let mut changed = false;
+    for (name, pass) in passes {
+        if pass(func) {
+            changed = true;
+            if cfg!(debug_assertions) {
+                check(func, name)?;
+            }
+        }
+    }
+    Ok(changed)
+}
+
+fn check(func: &Func, pass: &'static str) -> Result<()> {
+    verify(func).map_err(|error| Failure::bug(pass, format!("{error}\n{func}")))
 }

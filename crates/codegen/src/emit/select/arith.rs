@@ -2,8 +2,8 @@
 
 use super::{Cheap, Select};
 use crate::emit::mach::{Inst, Src, VReg};
-use crate::ir::{BinOp, Op, Value};
-use crate::passes::facts;
+use crate::ir::{BinOp, CoreWhat, Op, Value};
+use crate::passes::{cfg, facts};
 use bpfquery_isa::{AluOp, Extend, Narrow, Width};
 
 impl Select<'_> {
@@ -15,7 +15,7 @@ impl Select<'_> {
     fn bin_at(&mut self, width: Width, op: BinOp, dst: VReg, a: Value, b: Value) {
         let (a, b) = if is_commutative(op) && self.goes_second(a, b) { (b, a) } else { (a, b) };
         if let Some(Cheap::Core(core, imm)) = self.cheap(b)
-            && takes_core(op)
+            && takes_core(op, self.func.core(core).what)
         {
             self.put(dst, a);
             self.emit_core(Inst::Alu { width: Width::W64, op: alu(op), dst, src: Src::Imm(imm) }, core);
@@ -117,7 +117,10 @@ impl Select<'_> {
         // The load moves to the extension's place; only a load of what nobody writes may.
         let Some(Op::Load { access, base, offset }) = facts::op_of(self.func, &self.defs, value) else { return false };
         let (access, base, offset) = (*access, *base, *offset);
-        if self.uses[value.index()] != 1 || access.bytes() * 8 != u32::from(bits) || !self.is_constant_memory(base) {
+        if self.uses[value.index()] != 1
+            || access.bytes() * 8 != u32::from(bits)
+            || !cfg::is_constant_memory(self.func, base)
+        {
             return false;
         }
         let size = match bits {
@@ -136,9 +139,13 @@ fn is_commutative(op: BinOp) -> bool {
 }
 
 /// Where a relocated immediate may stand: libbpf rewrites the constant of any arithmetic instruction
-/// (tools/lib/bpf/relo_core.c, bpf_core_patch_insn), and these are what offsets and shifts are used for.
-fn takes_core(op: BinOp) -> bool {
-    matches!(op, BinOp::Add | BinOp::Shl | BinOp::Lshr | BinOp::Ashr)
+/// (tools/lib/bpf/relo_core.c, bpf_core_patch_insn). As a shift only what is one, below 64 on every kernel.
+fn takes_core(op: BinOp, what: CoreWhat) -> bool {
+    match op {
+        BinOp::Add => true,
+        BinOp::Shl | BinOp::Lshr | BinOp::Ashr => matches!(what, CoreWhat::LshiftU64 | CoreWhat::RshiftU64),
+        _ => false,
+    }
 }
 
 /// The immediate for a constant right side; shifts take their count modulo the width, 0 divides through a register.

@@ -2,7 +2,7 @@
 
 use super::{Cheap, Select};
 use crate::emit::mach::{Base, Inst, Src, VReg};
-use crate::ir::{Access, BinOp, Global, GlobalId, Op, PtrKind, SlotId, Type, Value};
+use crate::ir::{Access, BinOp, GlobalId, Op, SlotId, Value};
 use crate::passes::facts;
 use bpfquery_isa::Size;
 
@@ -87,15 +87,6 @@ impl Select<'_> {
         let src = self.reg(value);
         let (base, off) = self.base(base, offset);
         self.emit(Inst::AtomicAdd { base, off, src });
-    }
-
-    /// Whether nothing writes what the pointer points into while the program runs.
-    pub(super) fn is_constant_memory(&self, base: Value) -> bool {
-        match self.func.ty(base) {
-            Type::Ptr { kind: PtrKind::Context, .. } => true,
-            Type::Ptr { kind: PtrKind::Global(global), .. } => self.func.global(global).section == Global::Rodata,
-            Type::Ptr { .. } | Type::Int => false,
-        }
     }
 
     /// Whether the value costs nothing to name again.

@@ -1,0 +1,61 @@
+//! What only one way needs is computed on that way.
+//!
+//! - `v = op …` in `a`, with all uses in blocks that one block `b` behind `a` dominates, moves to the first use in `b`
+//!   or to its end.
+//!
+//! Condition: `op` is pure: it gives the same answer there. It moves the least number of instructions if each is tried
+//! before its operands. Not looked at: how long the operands live then; they lived up to here for other users mostly.
+
+use super::cfg::{self, Dominators};
+use crate::ir::{Block, Func, Inst, Op, Value};
+
+/// Moves computations down.
+pub fn run(func: &mut Func) -> bool {
+    let order = cfg::reverse_postorder(func);
+    let dominators = Dominators::new(func, &order);
+    let mut lowest = lowest(func, &order, &dominators);
+    let mut moved = false;
+    for &block in order.iter().rev() {
+        for inst in func.block(block).insts.clone().into_iter().rev() {
+            let data = func.inst(inst);
+            let target = data.result.and_then(|result| lowest[result.index()]);
+            let target = target.filter(|&target| target != block && cfg::is_pure(func, &data.op)).unwrap_or(block);
+            if target != block {
+                place(func, block, target, inst);
+                moved = true;
+            }
+            let op = func.inst(inst).op.clone();
+            cfg::operands(&op, &mut |value| note(&mut lowest, &dominators, value, target));
+        }
+    }
+    moved
+}
+
+/// For each value, the block that dominates all its uses in terminators and stands lowest.
+fn lowest(func: &Func, order: &[Block], dominators: &Dominators) -> Vec<Option<Block>> {
+    let mut lowest = vec![None; func.values.len()];
+    for &block in order {
+        cfg::terminator_operands(&func.block(block).terminator, &mut |value| {
+            note(&mut lowest, dominators, value, block);
+        });
+    }
+    lowest
+}
+
+fn note(lowest: &mut [Option<Block>], dominators: &Dominators, value: Value, block: Block) {
+    let at = &mut lowest[value.index()];
+    *at = Some(at.map_or(block, |other| dominators.common(other, block)));
+}
+
+fn place(func: &mut Func, from: Block, to: Block, inst: Inst) {
+    func.blocks[from.index()].insts.retain(|other| *other != inst);
+    let result = func.inst(inst).result;
+    let uses = |op: &Op| {
+        let mut used = false;
+        cfg::operands(op, &mut |value| used |= Some(value) == result);
+        used
+    };
+    let insts = &func.block(to).insts;
+    let at = insts.iter().position(|other| uses(&func.inst(*other).op)).unwrap_or(insts.len());
+    func.blocks[to.index()].insts.insert(at, inst);
+}
