@@ -127,6 +127,7 @@ fn place(field: &FormatField) -> std::result::Result<Access, &'static str> {
 fn origin(field: &FormatField) -> Origin {
     let c_type = match field.layout {
         Layout::Plain => field.c_type.clone(),
+        Layout::Array(0) => format!("{}[]", field.c_type),
         Layout::Array(len) => format!("{}[{len}]", field.c_type),
         Layout::DataLocation => format!("__data_loc {}[]", field.c_type),
         Layout::RelativeLocation => format!("__rel_loc {}[]", field.c_type),
@@ -140,6 +141,11 @@ fn sql_type(kernel: &dyn Kernel, field: &FormatField, syscall: bool) -> Result<S
         Layout::DataLocation | Layout::RelativeLocation if field.is_text() => SqlType::Text { width: DEFAULT_TEXT },
         Layout::DataLocation | Layout::RelativeLocation => SqlType::Array { element: Box::new(element()), len: 0 },
         Layout::Array(_) if field.is_text() => SqlType::Text { width: u32::from(field.size) },
+        Layout::Array(0) => {
+            // The length is a macro in the format's text.
+            let bytes = u32::from(element_bits(&unqualified(&field.c_type)) / 8);
+            SqlType::Array { element: Box::new(element()), len: u32::from(field.size) / bytes }
+        }
         Layout::Array(len) => SqlType::Array { element: Box::new(element()), len },
         Layout::Plain if field.is_pointer() => pointer(&unqualified(&field.c_type), syscall),
         Layout::Plain => scalar(kernel, field, syscall)?,
