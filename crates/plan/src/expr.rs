@@ -171,6 +171,18 @@ impl CompareOp {
         }
     }
 
+    /// The one that says the same with the operands swapped: `<` becomes `>`.
+    #[must_use]
+    pub fn mirrored(self) -> CompareOp {
+        match self {
+            CompareOp::Eq | CompareOp::Ne => self,
+            CompareOp::Lt => CompareOp::Gt,
+            CompareOp::Le => CompareOp::Ge,
+            CompareOp::Gt => CompareOp::Lt,
+            CompareOp::Ge => CompareOp::Le,
+        }
+    }
+
     /// What it says of an ordering.
     pub fn holds(self, ordering: std::cmp::Ordering) -> bool {
         match self {
@@ -243,6 +255,32 @@ impl Expr {
     /// Whether any node is such.
     pub fn any(&self, is: &impl Fn(&Expr) -> bool) -> bool {
         is(self) || self.children().into_iter().any(|child| child.any(is))
+    }
+
+    /// How many nodes it has.
+    pub fn size(&self) -> usize {
+        self.children().into_iter().fold(1, |sum, child| sum.saturating_add(child.size()))
+    }
+
+    /// How many nodes it would have with its columns replaced by expressions of these sizes.
+    pub fn size_over(&self, columns: &[usize]) -> usize {
+        match self.kind {
+            ExprKind::Column(ColumnId(at)) => columns.get(at as usize).copied().unwrap_or(1),
+            _ => self.children().into_iter().fold(1, |sum, child| sum.saturating_add(child.size_over(columns))),
+        }
+    }
+
+    /// Whether it needs what only user space has: double, decimal, histograms, the order of texts.
+    pub fn needs_user_space(&self) -> bool {
+        self.any(&|e| {
+            let ordered_text = match &e.kind {
+                ExprKind::Compare(CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge, a, _) => {
+                    a.ty.is_text()
+                }
+                _ => false,
+            };
+            ordered_text || matches!(e.ty, SqlType::Double | SqlType::Decimal | SqlType::Histogram)
+        })
     }
 
     /// The columns replaced by expressions, by position.

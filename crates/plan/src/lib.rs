@@ -13,16 +13,21 @@ mod expr;
 pub mod functions;
 mod layout;
 mod nulls;
+mod optimise;
 mod plan;
 mod print;
+mod rules;
 mod split;
 mod split_query;
+#[cfg(test)]
+mod testing;
 pub mod typing;
 
 pub use datum::Datum;
 pub use expr::{ArithOp, CompareOp, Expr, ExprKind, ParamId, UnaryOp};
 pub use layout::{BUCKETS, Field, Layout, Stored};
 pub use nulls::column_nullable;
+pub use optimise::{Applied, optimise};
 pub use plan::{AggregateCall, AggregateFn, ColumnId, Item, Param, Plan, Query, SortKey};
 pub use print::{ident, interval};
 pub use split::{Fragment, Output, OutputColumn, Slot, SlotOp, Source, Split, Step, UserPlan, Window};

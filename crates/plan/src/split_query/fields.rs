@@ -1,6 +1,5 @@
 //! The fields of the record that the kernel sends: each expression once.
 
-use super::needs_user_space;
 use crate::{ColumnId, Datum, Expr, ExprKind, Layout, Stored};
 use bpfquery_catalog::{Access, Relation, SqlType};
 use bpfquery_diag::{Failure, Result, Span};
@@ -21,7 +20,7 @@ impl Fields {
         if constant && (!self.send_constants || expr.ty == SqlType::Null) {
             return Ok(expr.clone());
         }
-        if !needs_user_space(expr) && Stored::of(&expr.ty).is_some() {
+        if !expr.needs_user_space() && Stored::of(&expr.ty).is_some() {
             return Ok(self.field(expr, name, relation));
         }
         let mut copy = expr.clone();

@@ -2,7 +2,7 @@
 
 use super::fields::{column, is_identity, layout, may_be_cut};
 use super::steps::Steps;
-use super::{Kernel, cost, memory, needs_user_space, not_in_kernel};
+use super::{Kernel, cost, memory, not_in_kernel};
 use crate::aggregates::Slots;
 use crate::typing::coerce;
 use crate::{
@@ -23,7 +23,7 @@ pub(super) fn groups(
     rest: &[&Plan],
     output: Vec<OutputColumn>,
 ) -> Result<(Fragment, UserPlan)> {
-    if let Some(filter) = kernel.filter.iter().find(|e| needs_user_space(e)) {
+    if let Some(filter) = kernel.filter.iter().find(|e| e.needs_user_space()) {
         return Err(not_in_kernel(filter, "this condition before grouping").into());
     }
     let key_exprs = key_exprs(&kernel, keys)?;
@@ -68,7 +68,7 @@ fn key_exprs(kernel: &Kernel, keys: &[Item]) -> Result<Vec<Expr>> {
             if !expr.ty.is_output() {
                 return Err(memory(&key.name, &expr.ty, expr.span).into());
             }
-            if needs_user_space(&expr) {
+            if expr.needs_user_space() {
                 return Err(not_in_kernel(&expr, "this grouping key").into());
             }
             // A bare NULL has no bytes of its own.
@@ -84,7 +84,7 @@ fn over_relation(call: &AggregateCall, kernel: &Kernel) -> Result<AggregateCall>
         filter: call.filter.as_ref().map(over),
         ..call.clone()
     };
-    match call.argument.iter().chain(&call.filter).find(|e| needs_user_space(e)) {
+    match call.argument.iter().chain(&call.filter).find(|e| e.needs_user_space()) {
         Some(expr) => Err(not_in_kernel(expr, "what is aggregated").into()),
         None => Ok(without_null_tests(call, kernel)),
     }

@@ -95,15 +95,16 @@ fn conjuncts(expr: &Expr) -> Vec<Expr> {
     }
 }
 
-/// Whether the expression needs what only user space has.
-fn needs_user_space(expr: &Expr) -> bool {
-    expr.any(&|e| matches!(e.ty, SqlType::Double | SqlType::Decimal | SqlType::Histogram))
-}
-
 fn not_in_kernel(expr: &Expr, clause: &str) -> Diagnostic {
-    Diagnostic::new("needs-user-space", expr.span, format!("{clause} cannot be computed in the kernel"))
-        .detail("double precision and decimal(38,0) exist in user space only, after grouping")
-        .help("compute with integers there: 2 * x > 3 for x > 1.5")
+    let diagnostic =
+        Diagnostic::new("needs-user-space", expr.span, format!("{clause} cannot be computed in the kernel"));
+    if expr.any(&|e| matches!(e.ty, SqlType::Double | SqlType::Decimal | SqlType::Histogram)) {
+        diagnostic
+            .detail("double precision and decimal(38,0) exist in user space only, after grouping")
+            .help("compute with integers there: 2 * x > 3 for x > 1.5")
+    } else {
+        diagnostic.detail("the order of texts is compared in user space only").help("= and <> run in the kernel")
+    }
 }
 
 /// The result's columns, each of which must be a value.

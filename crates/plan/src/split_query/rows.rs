@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, is_identity, may_be_cut};
 use super::steps::Steps;
-use super::{Kernel, cost, needs_user_space};
+use super::{Kernel, cost};
 use crate::{Expr, ExprKind, Fragment, Output, OutputColumn, Plan, Source, Step, UserPlan};
 use bpfquery_diag::{Diagnostic, Result};
 
@@ -14,7 +14,7 @@ pub(super) fn rows(kernel: Kernel, rest: &[&Plan], output: Vec<OutputColumn>) ->
         return Err(unbounded(keys.first().map(|key| &key.expr), &kernel).into());
     }
     let mut fields = Fields { send_constants: kernel.is_bounded(), ..Fields::default() };
-    let (user_filter, filter): (Vec<Expr>, Vec<Expr>) = kernel.filter.iter().cloned().partition(needs_user_space);
+    let (user_filter, filter): (Vec<Expr>, Vec<Expr>) = kernel.filter.iter().cloned().partition(Expr::needs_user_space);
     let mut project = Vec::new();
     for (expr, name) in kernel.columns.iter().zip(&kernel.names) {
         let cut = fields.cut(expr, name, &kernel.relation)?;

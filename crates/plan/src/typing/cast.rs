@@ -11,6 +11,10 @@ pub fn coerce(expr: Expr, ty: &SqlType) -> Expr {
         return expr;
     }
     let span = expr.span;
+    if expr.ty == SqlType::Null {
+        // Whatever it computes, it is NULL.
+        return Expr::new(ExprKind::Literal(Datum::Null), ty.clone(), span);
+    }
     match (&expr.kind, ty) {
         (ExprKind::Literal(Datum::Null), _) => Expr::new(expr.kind, ty.clone(), span),
         (ExprKind::Literal(Datum::Int(value)), SqlType::Int { .. } | SqlType::Decimal) if fits(*value, ty) => {

@@ -97,9 +97,11 @@ pub fn as_value(expr: Expr) -> Expr {
 /// PostgreSQL's "unknown" constants: NULL takes the other operand's type, and so does a text constant beside an integer or an
 /// enumeration (`state = 'TASK_RUNNING'`, `pid = '5'`).
 pub(crate) fn adapt(expr: Expr, to: &SqlType) -> Result<Expr, Diagnostic> {
+    if expr.ty == SqlType::Null {
+        return Ok(coerce(expr, to));
+    }
     let ExprKind::Literal(datum) = &expr.kind else { return Ok(expr) };
     match (datum, to) {
-        (Datum::Null, _) if expr.ty == SqlType::Null => Ok(coerce(expr, to)),
         (Datum::Text(bytes), SqlType::Enum(e)) => {
             let name = String::from_utf8_lossy(bytes).into_owned();
             match e.values.iter().find(|(_, n)| *n == name) {
