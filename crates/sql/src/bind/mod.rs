@@ -1,11 +1,135 @@
-//! Placeholder.
+//! [`Ast`] to [`Query`]: names become columns, operators and functions become typed primitives, clauses become operators.
+//!
+//! ```text
+//!  Limit ( Project' ( Sort ( Project ( Filter having ( Aggregate ( Filter where ( Scan ))))))))
+//! ```
+//! with every operator left out that the query does not ask for; `Project'` drops what was only sorted by.
+//!
+//! What must hold: every expression of the plan is well-typed, and refers to columns that its input has; no expression has
+//! more than `MAX_NODES` nodes. Not checked: that the kernel can compute it; the split decides.
+
+mod call;
+mod expr;
+mod field;
+mod filter;
+mod group;
+mod limit;
+mod naming;
+mod order;
+mod params;
+mod scope;
+mod select;
+
 use crate::ast::Ast;
-use bpfquery_catalog::Kernel;
-use bpfquery_diag::Result;
-use bpfquery_plan::Query;
-/// Options.
-#[derive(Default, Debug, Clone)]
-pub struct BindOptions { /// pid
-    pub pid: Option<u32> }
-/// Binds.
-pub fn bind(_ast: &Ast, _text: &str, _kernel: &dyn Kernel, _options: &BindOptions) -> Result<Query> { Err(bpfquery_diag::Failure::bug("bind", "unfinished")) }
+use bpfquery_catalog::{Access, Builtin, Kernel, SqlType};
+use bpfquery_diag::{Diagnostic, Result};
+use bpfquery_plan::{AggregateCall, ColumnId, Expr, ExprKind, Plan, Query, typing};
+use params::Params;
+use scope::Scope;
+use std::sync::Arc;
+
+/// The largest expression after functions are expanded: some of them name an argument twice, and calls nest.
+pub(crate) const MAX_NODES: usize = 10_000;
+
+/// What else a query should be bound with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BindOptions {
+    /// Only the rows of this process (`-p`), by its id in the initial pid namespace.
+    pub pid: Option<u32>,
+}
+
+/// What a query means on a kernel.
+///
+/// # Errors
+/// A diagnostic at the place to blame, or what `kernel` could not answer.
+pub fn bind(ast: &Ast, kernel: &dyn Kernel, options: &BindOptions) -> Result<Query> {
+    let scope = Scope::new(kernel, ast)?;
+    let mut binder = Binder { scope, params: Params::default(), aggregates: Vec::new(), place: Place::Select };
+    let mut plan = binder.scan(ast);
+    for predicate in [binder.only(options.pid, ast), binder.filter(ast.filter.as_ref())?].into_iter().flatten() {
+        plan = Plan::Filter { input: Box::new(plan), predicate };
+    }
+    let keys = binder.group_keys(ast)?;
+    let mut items = binder.items(ast)?;
+    let having = binder.having(ast.having.as_ref())?;
+    let visible = items.len();
+    let sort = binder.sort_keys(&ast.order_by, &mut items)?;
+    let grouped = !ast.group_by.is_empty() || ast.having.is_some() || !binder.aggregates.is_empty();
+    if grouped {
+        plan = binder.aggregate(plan, keys, &mut items, visible, having)?;
+    }
+    plan = select::project(plan, &items, visible, sort);
+    plan = limit::limit(plan, ast.limit.as_ref(), ast.offset.as_ref())?;
+    Ok(Query { plan, params: binder.params.done() })
+}
+
+/// The state of binding one query.
+struct Binder<'a> {
+    scope: Scope<'a>,
+    params: Params,
+    /// The aggregate calls so far, each once. Until the keys are known, [`aggregate_column`] stands for their results.
+    aggregates: Vec<AggregateCall>,
+    place: Place,
+}
+
+/// Which clause an expression stands in: aggregates are allowed in some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Where,
+    GroupBy,
+    Select,
+    Having,
+    OrderBy,
+    /// The argument of an aggregate.
+    Argument,
+    /// FILTER (WHERE …).
+    Filter,
+}
+
+/// Columns from here on are results of aggregates. No relation has so many columns.
+const AGGREGATES: u32 = 1 << 30;
+
+/// The column that stands for the result of the aggregate call at an index.
+fn aggregate_column(index: usize) -> ExprKind {
+    ExprKind::Column(ColumnId(AGGREGATES.saturating_add(u32::try_from(index).unwrap_or(u32::MAX))))
+}
+
+/// The column at an index.
+fn column_id(index: usize) -> ColumnId {
+    ColumnId(u32::try_from(index).unwrap_or(u32::MAX))
+}
+
+impl Binder<'_> {
+    fn scan(&self, ast: &Ast) -> Plan {
+        let relation = self.scope.relation.clone();
+        let used = (0..relation.columns.len()).map(column_id).collect();
+        let span = ast.from.as_ref().map_or(ast.span, |from| from.span);
+        Plan::Scan { relation, used, span }
+    }
+
+    /// `pid = N`, for `-p`.
+    fn only(&self, pid: Option<u32>, ast: &Ast) -> Option<Expr> {
+        let pid = pid?;
+        let is_pid = |access: &Access| matches!(access, Access::Builtin(Builtin::Pid));
+        let index = self.scope.relation.columns.iter().position(|column| is_pid(&column.access))?;
+        let column = Expr::new(ExprKind::Column(column_id(index)), Builtin::Pid.ty(), ast.span);
+        let wanted = Expr::int(i128::from(pid), SqlType::U32, ast.span);
+        typing::compare(bpfquery_plan::CompareOp::Eq, column, wanted, ast.span).ok()
+    }
+}
+
+/// Refuses what grew beyond `MAX_NODES`.
+fn bounded(expr: Expr) -> Result<Expr> {
+    let mut nodes = 0usize;
+    expr.walk(&mut |_| nodes += 1);
+    if nodes <= MAX_NODES { Ok(expr) } else { Err(too_large(expr.span)) }
+}
+
+fn too_large(span: bpfquery_diag::Span) -> bpfquery_diag::Failure {
+    Diagnostic::new("too-large", span, format!("this expression takes more than {MAX_NODES} steps to compute"))
+        .help("calls inside calls that use an argument twice double its steps each time")
+        .into()
+}
+
+/// The relation of the scope, shared with the plan.
+type Shared = Arc<bpfquery_catalog::Relation>;

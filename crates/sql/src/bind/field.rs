@@ -1,0 +1,82 @@
+//! `a.b` and `a -> b`: fields of structs, through pointers and without.
+
+use super::Binder;
+use crate::ast::Name;
+use bpfquery_catalog::nav::{self, Member, Wrong};
+use bpfquery_catalog::{FieldPath, Pointee, SqlType};
+use bpfquery_diag::{Diagnostic, Failure, Result, Span};
+use bpfquery_plan::{Expr, ExprKind};
+
+impl Binder<'_> {
+    /// The field `name` of `base`; embedded structs on the way make one path, so that one read reaches its end.
+    pub(super) fn field(&self, base: Expr, name: &Name) -> Result<Expr> {
+        let span = base.span.to(name.span);
+        let member = match nav::member(self.scope.kernel, &base.ty, &name.text)? {
+            Ok(member) if name.quoted && member.name != name.text => {
+                let wrong = Wrong::Unknown { in_struct: member.base.name.clone(), nearest: Some(member.name) };
+                return Err(refuse(wrong, &base, name));
+            }
+            Ok(member) => member,
+            Err(wrong) => return Err(refuse(wrong, &base, name)),
+        };
+        let ty = member.ty.clone();
+        Ok(match base {
+            Expr { kind: ExprKind::Field { base: inner, path }, ty: SqlType::Struct(_), .. } => {
+                field(*inner, extend(path, &member), ty, span)
+            }
+            base => field(base, FieldPath::to(&member, member.name.clone()), ty, span),
+        })
+    }
+
+    /// Field after field.
+    pub(super) fn fields(&self, base: Expr, names: &[Name]) -> Result<Expr> {
+        names.iter().try_fold(base, |base, name| self.field(base, name))
+    }
+}
+
+fn field(base: Expr, path: FieldPath, ty: SqlType, span: Span) -> Expr {
+    Expr::new(ExprKind::Field { base: Box::new(base), path }, ty, span)
+}
+
+/// The path to an embedded struct, continued inside it.
+fn extend(outer: FieldPath, member: &Member) -> FieldPath {
+    let inner = FieldPath::to(member, member.name.clone());
+    FieldPath {
+        root: outer.root,
+        members: outer.members.into_iter().chain(inner.members).collect(),
+        text: format!("{}.{}", outer.text, inner.text),
+        offset: outer.offset.saturating_add(inner.offset),
+        size: inner.size,
+        shifts: inner.shifts,
+    }
+}
+
+fn refuse(wrong: Wrong, base: &Expr, name: &Name) -> Failure {
+    let text = &name.text;
+    match wrong {
+        Wrong::NoStruct => {
+            let fact = format!("there is no \"{text}\" in a value of type {}", base.ty);
+            let diagnostic = Diagnostic::new("no-struct", name.span, fact);
+            match &base.ty {
+                SqlType::Pointer { to: Pointee::Char, .. } | SqlType::Text { .. } => diagnostic.help("text has no fields"),
+                SqlType::Pointer { to: Pointee::Value(_), .. } => {
+                    diagnostic.help("a pointer to a pointer cannot be followed yet")
+                }
+                _ => diagnostic.help("\".\" and \"->\" follow structs and pointers to structs"),
+            }
+        }
+        Wrong::Undefined { name: tag } => {
+            let fact = format!("struct {tag} is not defined in this kernel's BTF, so \"{text}\" cannot be found in it");
+            Diagnostic::new("undefined-struct", name.span, fact)
+        }
+        Wrong::Unknown { in_struct, nearest } => {
+            let tag = if in_struct.is_empty() { "this struct".to_string() } else { format!("struct {in_struct}") };
+            Diagnostic::new("unknown-field", name.span, format!("{tag} has no field \"{text}\""))
+                .did_you_mean(nearest.as_deref())
+        }
+        Wrong::WideBitfield => {
+            Diagnostic::new("unsupported", name.span, format!("bitfield \"{text}\" spans more than 8 bytes"))
+        }
+    }
+    .into()
+}
