@@ -1,1 +1,9 @@
-//! SQL queries on the running Linux kernel.
+//! SQL queries on the running Linux kernel, compiled straight to BPF.
+//!
+//! The pipeline on one screen is [`pipeline`]; [`explain`] stops it at any stage. The command line is in the binary.
+
+pub mod explain;
+pub mod pipeline;
+
+pub use explain::{Stage, explain};
+pub use pipeline::{Compiled, Options, Target, compile};

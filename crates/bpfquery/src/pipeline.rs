@@ -1,0 +1,140 @@
+//! The pipeline: each step one function of one crate, each noun kept so that it can be shown.
+//!
+//! ```text
+//!  text ─parse→ Ast ─bind→ Query ─optimise→ Query ─split→ Split ─lower→ Lowered ─passes→ Func ─generate→ Program ─build→ bytes
+//! ```
+
+use bpfquery_catalog::{Access, Builtin, Check, Feature, FieldPath, Kernel, SqlType, TypeRef, VMLINUX, checks, nav};
+use bpfquery_codegen::lower::{Facts, Lowered, lower};
+use bpfquery_codegen::{emit, passes};
+use bpfquery_diag::{Failure, Result};
+use bpfquery_plan::{Applied, Expr, ExprKind, Fragment, Output, Query, Split, optimise, split};
+use bpfquery_sql::{Ast, BindOptions, bind, parse};
+use std::collections::BTreeSet;
+
+/// Which kernels an object is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    /// All from 5.10 on: only what they all have.
+    #[default]
+    Portable,
+    /// The kernel that was compiled for: its instruction set too.
+    This,
+}
+
+/// What compiling is told beside the query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Which kernels.
+    pub target: Target,
+    /// Only events of this process (thread group, initial pid namespace).
+    pub pid: Option<u32>,
+}
+
+/// Every stage's noun of one query.
+pub struct Compiled {
+    /// The syntax tree.
+    pub ast: Ast,
+    /// The bound plan.
+    pub bound: Query,
+    /// The optimised plan.
+    pub plan: Query,
+    /// The rules that changed the plan, in order.
+    pub rules: Vec<Applied>,
+    /// The cut between kernel and user space.
+    pub split: Split,
+    /// The kernel's part in SSA, as lowered.
+    pub lowered: Lowered,
+    /// The same after the passes.
+    pub func: bpfquery_codegen::ir::Func,
+    /// The same as instructions.
+    pub program: bpfquery_isa::Program,
+    /// What must be so on the kernel that runs it.
+    pub checks: Vec<Check>,
+    /// The ELF object.
+    pub object: Vec<u8>,
+}
+
+/// The program's name in the object and in `bpftool prog list`.
+pub const PROGRAM: &str = "bpfquery";
+
+/// Compiles a query for a kernel.
+pub fn compile(sql: &str, kernel: &dyn Kernel, options: Options) -> Result<Compiled> {
+    let ast = parse(sql)?;
+    let bound = bind(&ast, kernel, &BindOptions { pid: options.pid })?;
+    let (plan, rules) = optimise(bound.clone())?;
+    let split = split(&plan)?;
+    let fragment = only_fragment(&split)?;
+    let lowered = lower(PROGRAM, fragment, &split.params, &facts(fragment, kernel)?)?;
+    let mut func = lowered.func.clone();
+    passes::run(&mut func)?;
+    let program = emit::generate(&func, isa(kernel, options.target))?;
+    let checks = checks(&fragment.relation, &used_columns(fragment));
+    let target = match options.target {
+        Target::Portable => "portable".to_string(),
+        Target::This => kernel.identity().release.clone(),
+    };
+    let lowered_final = Lowered { func: func.clone(), ..lowered.clone() };
+    let object = bpfquery_object::build(&bpfquery_object::Parts {
+        sql,
+        split: &split,
+        lowered: &lowered_final,
+        program: &program,
+        checks: checks.clone(),
+        target,
+        kernel,
+    })?;
+    Ok(Compiled { ast, bound, plan, rules, split, lowered, func, program, checks, object })
+}
+
+fn only_fragment(split: &Split) -> Result<&Fragment> {
+    match split.kernel.as_slice() {
+        [fragment] => Ok(fragment),
+        other => Err(Failure::bug("split", format!("{} kernel fragments", other.len()))),
+    }
+}
+
+fn isa(kernel: &dyn Kernel, target: Target) -> emit::Target {
+    let newest = target == Target::This && kernel.identity().features.contains(&Feature::IsaV4);
+    emit::Target { isa_v4: newest }
+}
+
+/// The columns of the relation that the fragment's expressions name.
+fn used_columns(fragment: &Fragment) -> BTreeSet<usize> {
+    let mut used = BTreeSet::new();
+    let mut note = |expr: &Expr| {
+        expr.walk(&mut |part| {
+            if let ExprKind::Column(id) = &part.kind {
+                used.insert(id.0 as usize);
+            }
+        });
+    };
+    fragment.filter.iter().for_each(&mut note);
+    match &fragment.output {
+        Output::Rows { values, .. } => values.iter().for_each(&mut note),
+        Output::Groups { keys, slots, .. } => {
+            keys.iter().for_each(&mut note);
+            slots.iter().flat_map(|slot| slot.input.iter().chain(&slot.filter)).for_each(&mut note);
+        }
+    }
+    used
+}
+
+/// What lowering must know of the kernel for the columns that are used.
+fn facts(fragment: &Fragment, kernel: &dyn Kernel) -> Result<Facts> {
+    let columns = &fragment.relation.columns;
+    let uses = |builtin| {
+        let is = |i: &usize| columns.get(*i).is_some_and(|column| column.access == Access::Builtin(builtin));
+        used_columns(fragment).iter().any(is)
+    };
+    if !uses(Builtin::Ppid) {
+        return Ok(Facts::default());
+    }
+    let task = SqlType::Struct(TypeRef { object: VMLINUX.to_string(), id: 0, name: "task_struct".to_string() });
+    let field = |name: &str| -> Result<FieldPath> {
+        let found = nav::member(kernel, &task, name)?;
+        let member = found.map_err(|_| Failure::bug("facts", format!("task_struct has no {name}")))?;
+        Ok(FieldPath::to(&member, format!("task_struct.{name}")))
+    };
+    Ok(Facts { parent: Some((field("real_parent")?, field("tgid")?)) })
+}
