@@ -85,3 +85,6 @@ fn wrong_type(f: &dyn Aggregate, arg: &Expr, wanted: &str) -> Diagnostic {
         _ => diagnostic,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,3 +60,6 @@ fn wrong_type(f: &dyn Function, arg: &Expr, wanted: &str) -> Diagnostic {
     Diagnostic::new("type-mismatch", arg.span, format!("{} takes {wanted}, not {}", f.name(), arg.ty))
         .help(format!("it is called as {}", f.signature()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,9 @@ use super::fold_constants::is_null;
 use crate::{Datum, Expr, ExprKind, Plan, UnaryOp};
 use bpfquery_catalog::SqlType;
 
+/// Operands beyond which nobody looks for equal ones: a long IN list would be compared each with each.
+const MANY: usize = 64;
+
 pub(crate) fn apply(plan: Plan) -> Plan {
     super::bottom_up(every_expr(plan, &simplify), &|plan| match plan {
         Plan::Filter { input, predicate } => Plan::Filter { input, predicate: as_condition(predicate) },
@@ -41,7 +44,7 @@ fn operands(list: Vec<Expr>, of_or: bool) -> Vec<Expr> {
             _ => vec![expr],
         };
         for e in these {
-            if !flat.iter().any(|known| known.same(&e)) {
+            if flat.len() > MANY || !flat.iter().any(|known| known.same(&e)) {
                 flat.push(e);
             }
         }

@@ -17,6 +17,9 @@ use bpfquery_catalog::{Hook, Relation, SqlType};
 use bpfquery_diag::{Diagnostic, Failure, Result, Span};
 use std::sync::Arc;
 
+/// Nodes of one expression: far above what a person writes, far below what a program of 65536 instructions between two jumps holds.
+const LARGEST: usize = 16384;
+
 /// Cuts a query in two. Fails where the query asks for what neither half can do: a column that is a struct, the order of a
 /// stream without an end, an aggregate of doubles or of another aggregate.
 pub fn split(query: &Query) -> Result<Split> {
@@ -29,6 +32,7 @@ pub fn split(query: &Query) -> Result<Split> {
     let mut rest = Vec::new();
     let mut aggregate = None;
     for operator in operators.by_ref() {
+        kernel.check_size(operator)?;
         match operator {
             Plan::Filter { predicate, .. } => kernel.filter.extend(conjuncts(&predicate.substitute(&kernel.columns))),
             Plan::Project { items, .. } => {
@@ -71,6 +75,17 @@ impl Kernel {
         let columns = (0..).zip(relation.columns.iter().map(|c| &c.ty)).map(column).collect();
         let names = relation.columns.iter().map(|c| c.name.clone()).collect();
         Kernel { relation, span, columns, names, filter: Vec::new() }
+    }
+
+    /// Fails if putting the columns into the operator's expressions makes one too large to compile.
+    fn check_size(&self, operator: &Plan) -> Result<()> {
+        let sizes: Vec<usize> = self.columns.iter().map(Expr::size).collect();
+        match operator.exprs().into_iter().find(|e| e.size_over(&sizes) > LARGEST) {
+            Some(expr) => Err(Diagnostic::new("too-large", expr.span, "this expression is too large to compile")
+                .detail(format!("with those of its subqueries in place it has more than {LARGEST} parts"))
+                .into()),
+            None => Ok(()),
+        }
     }
 
     /// Whether the relation's rows end by themselves.

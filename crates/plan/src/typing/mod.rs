@@ -144,3 +144,6 @@ pub(crate) fn no_operator(op: &str, a: &Expr, b: &Expr, span: Span) -> Diagnosti
     }
     diagnostic
 }
+
+#[cfg(test)]
+mod tests;
