@@ -1,1 +1,16 @@
-//! The case runner, bless, and the crate-order check.
+//! The case runner: what the project's `.case` files say, against what the pipeline, the interpreter and kernels do.
+//!
+//! ```text
+//!  file ─[case]→ Case ─[check]→ sections compared, on the interpreter
+//!                     └[kernel]→ loaded and run on the running kernel
+//! ```
+
+pub mod case;
+pub mod check;
+pub mod compare;
+pub mod input;
+pub mod interp;
+
+mod hit;
+mod memory;
+mod rows;

@@ -1,0 +1,182 @@
+//! A compiled query run without a kernel: events through the IR interpreter, what it leaves through exec's engine.
+//!
+//! What must hold: the function as lowered and the function after the passes give the same rows and the same losses.
+
+use crate::hit::{Hit, hit};
+use crate::input::Line;
+use crate::rows;
+use bpfquery::Compiled;
+use bpfquery_catalog::{Hook, Kernel, SqlType, parse_duration};
+use bpfquery_codegen::interp::{self, World};
+use bpfquery_codegen::ir::{Func, Global, GlobalId};
+use bpfquery_exec::{Engine, Entry};
+use bpfquery_object::manifest::{GROUPS, Parameter, ROWS, param_bytes};
+use bpfquery_plan::{Datum, Param};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// What the loader would set.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// CPUs of the machine.
+    pub cpus: u32,
+    /// CLOCK_REALTIME minus CLOCK_MONOTONIC, ns.
+    pub wall_offset: i64,
+    /// CLOCK_MONOTONIC at the query's start, ns.
+    pub start: u64,
+    /// Parameters: name and value as text.
+    pub params: Vec<(String, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup { cpus: 2, wall_offset: 0, start: 0, params: Vec::new() }
+    }
+}
+
+/// What a run gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The rows, as JSON lines.
+    pub rows: String,
+    /// The counters that are not zero: `read_faults 2`, a line each.
+    pub losses: String,
+}
+
+/// Runs the query on these events, both as lowered and after the passes.
+///
+/// # Errors
+/// Events that do not fit the relation; a trap; results that are not the same.
+pub fn run(compiled: &Compiled, kernel: &dyn Kernel, lines: &[Line], setup: &Setup) -> Result<Outcome, String> {
+    let hits = hits(compiled, kernel, lines)?;
+    let lowered = run_function(compiled, &compiled.lowered.func, &hits, setup)?;
+    let optimised = run_function(compiled, &compiled.func, &hits, setup)?;
+    if lowered != optimised {
+        return Err(format!("the passes changed the result: {lowered:?} became {optimised:?}"));
+    }
+    Ok(optimised)
+}
+
+/// Every hit in order; a query without FROM has one.
+fn hits(compiled: &Compiled, kernel: &dyn Kernel, lines: &[Line]) -> Result<Vec<Hit>, String> {
+    let relation = &compiled.split.kernel.first().ok_or("the query has no kernel part")?.relation;
+    let context = compiled.lowered.func.context.bytes as usize;
+    let once = [Line { times: 1, fields: Vec::new() }];
+    let lines = if relation.hook == Hook::Once && lines.is_empty() { &once } else { lines };
+    let mut hits = Vec::new();
+    for line in lines {
+        for _ in 0..line.times {
+            hits.push(hit(kernel, relation, context, line)?);
+        }
+    }
+    Ok(hits)
+}
+
+fn run_function(compiled: &Compiled, func: &Func, hits: &[Hit], setup: &Setup) -> Result<Outcome, String> {
+    let params = parameters(&compiled.split.params, setup)?;
+    let mut world = World::new([func], setup.cpus).map_err(|error| format!("{error:?}"))?;
+    preset(compiled, func, &mut world, &params, setup)?;
+    let mut engine = Engine::new(compiled.split.user.clone(), params, setup.wall_offset);
+    let mut rows = String::new();
+    for hit in hits {
+        if engine.is_done() {
+            break;
+        }
+        world.kernel = hit.kernel.clone();
+        world.user = hit.user.clone();
+        hit.failures.iter().for_each(|(helper, result)| world.fail_next(*helper, *result));
+        interp::run(func, &mut world, &hit.event).map_err(|trap| format!("the program did what is forbidden: {trap}"))?;
+        for record in world.take_records(ROWS) {
+            engine.push(&record).map_err(|error| format!("{error:?}"))?;
+        }
+        take(&mut engine, &mut rows)?;
+    }
+    if let Some(entries) = world.entries(GROUPS) {
+        emit(&mut engine, entries, compiled, &mut rows)?;
+    }
+    Ok(Outcome { rows, losses: losses(compiled, func, &world) })
+}
+
+/// Writes what the loader writes into `.rodata`.
+fn preset(
+    compiled: &Compiled,
+    func: &Func,
+    world: &mut World,
+    params: &[Datum],
+    setup: &Setup,
+) -> Result<(), String> {
+    let mut put = |id: Option<GlobalId>, bytes: &[u8]| {
+        if let Some(id) = id {
+            let at = func.global(id).offset as usize;
+            world.section_mut(Global::Rodata)[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+    };
+    put(compiled.lowered.start_ns, &setup.start.to_le_bytes());
+    put(compiled.lowered.wall_offset, &setup.wall_offset.to_le_bytes());
+    for ((param, value), id) in compiled.split.params.iter().zip(params).zip(&compiled.lowered.params) {
+        let parameter = Parameter { name: param.name.clone(), ty: param.ty.clone(), offset: None };
+        put(*id, &param_bytes(&parameter, value)?);
+    }
+    Ok(())
+}
+
+/// The parameters' values in the plan's order.
+fn parameters(params: &[Param], setup: &Setup) -> Result<Vec<Datum>, String> {
+    let value = |param: &Param| {
+        let given = setup.params.iter().find(|(name, _)| *name == param.name);
+        let (_, text) = given.ok_or_else(|| format!("parameter {} has no value", param.name))?;
+        datum(text, &param.ty).ok_or_else(|| format!("{text} is no {}", param.ty))
+    };
+    params.iter().map(value).collect()
+}
+
+fn datum(text: &str, ty: &SqlType) -> Option<Datum> {
+    match ty {
+        SqlType::Text { .. } => Some(Datum::Text(text.as_bytes().to_vec())),
+        SqlType::Bool => text.parse().ok().map(Datum::Bool),
+        SqlType::Interval => parse_duration(text).map(|ns| Datum::Int(ns.into())),
+        _ => crate::input::int(text).map(Datum::Int),
+    }
+}
+
+fn take(engine: &mut Engine, rows: &mut String) -> Result<(), String> {
+    if let Some(batch) = engine.take().map_err(|error| format!("{error:?}"))? {
+        rows.push_str(&rows::json(&batch).map_err(|error| format!("{error:?}"))?);
+    }
+    Ok(())
+}
+
+/// One emission for each window, in their order; one for all groups where there are no windows.
+fn emit(
+    engine: &mut Engine,
+    entries: Vec<interp::Entry>,
+    compiled: &Compiled,
+    rows: &mut String,
+) -> Result<(), String> {
+    // A map without keys is an array, whose index is no key.
+    let keyed = matches!(&compiled.split.user.source, bpfquery_plan::Source::Groups { key, .. } if !key.fields.is_empty());
+    let mut emissions: BTreeMap<Option<u64>, Vec<Entry>> = BTreeMap::new();
+    for entry in entries {
+        let key = if keyed { entry.key } else { Vec::new() };
+        let window = engine.window(&key).map(|(start, _)| start);
+        emissions.entry(window).or_default().push(Entry { key, states: entry.values });
+    }
+    for groups in emissions.values() {
+        engine.push_groups(groups).map_err(|error| format!("{error:?}"))?;
+        take(engine, rows)?;
+    }
+    Ok(())
+}
+
+fn losses(compiled: &Compiled, func: &Func, world: &World) -> String {
+    let mut text = String::new();
+    for (counter, id) in &compiled.lowered.counters {
+        let at = func.global(*id).offset as usize;
+        let bytes = world.section(Global::Bss).get(at..at + 8).unwrap_or_default();
+        let count = bytes.iter().rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+        if count > 0 {
+            let _ = writeln!(text, "{} {count}", counter.name());
+        }
+    }
+    text
+}

@@ -1,0 +1,65 @@
+//! The command line of the case runner.
+#![allow(clippy::print_stdout, reason = "this program's output is its report")]
+
+use bpfquery_testkit::case::read_all;
+use bpfquery_testkit::check::{Snapshots, bless};
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Runs the project's cases.
+#[derive(Parser)]
+#[command(name = "bpfquery-testkit")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Rewrites the sections that differ, except `rows kernel`.
+    Bless {
+        /// The directory of cases.
+        #[arg(long, default_value = "testdata/cases")]
+        cases: PathBuf,
+        /// `+SECTION` adds a section; anything else is a case's name or the start of one. All cases without.
+        names: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Bless { cases, names } => bless_all(&cases, &names),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bless_all(root: &Path, names: &[String]) -> Result<ExitCode, String> {
+    let (add, names): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| name.starts_with('+'));
+    let add: Vec<String> = add.iter().map(|name| name[1..].to_string()).collect();
+    let mut snapshots = Snapshots::new(&root.join("../snapshots"));
+    let mut failed = 0;
+    for mut case in read_all(root)? {
+        if !names.is_empty() && !names.iter().any(|name| case.name.starts_with(name.as_str())) {
+            continue;
+        }
+        match bless(&mut case, &add, &mut snapshots) {
+            Ok(true) => {
+                std::fs::write(&case.path, case.text()).map_err(|error| format!("{}: {error}", case.path.display()))?;
+                println!("blessed {}", case.name);
+            }
+            Ok(false) => {}
+            Err(error) => {
+                failed += 1;
+                println!("{}: {error}", case.name);
+            }
+        }
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
