@@ -22,6 +22,7 @@ mod split_query;
 #[cfg(test)]
 mod testing;
 pub mod typing;
+mod validate;
 
 pub use datum::Datum;
 pub use expr::{ArithOp, CompareOp, Expr, ExprKind, ParamId, UnaryOp};

@@ -29,7 +29,9 @@ pub(super) fn arith(op: ArithOp, a: Datum, b: Datum, ty: &SqlType) -> Result<Dat
         (Datum::Null, _, _) | (_, Datum::Null, _) => Ok(Datum::Null),
         (Datum::Double(a), Datum::Double(b), SqlType::Double) => doubles(op, a, b),
         (Datum::Int(a), Datum::Int(b), SqlType::Decimal) => decimals(op, a, b),
-        (Datum::Int(a), Datum::Int(b), ty) => Ok(integers(op, in_type(a, ty), in_type(b, ty), ty)),
+        (Datum::Int(a), Datum::Int(b), ty) if ty.scalar().is_some() => {
+            Ok(integers(op, in_type(a, ty), in_type(b, ty), ty))
+        }
         (a, b, _) => Err(bug(format!("{a:?} {} {b:?}", op.symbol()))),
     }
 }

@@ -110,8 +110,9 @@ fn nullif_is_null_where_equal() {
 
 #[test]
 fn greatest_and_least_leave_nulls_out() {
-    let rows: [(&[Option<i128>], Option<i128>, Option<i128>); 8] = [
-        (&[Some(1)], Some(1), Some(1)),
+    let one: &[Option<i128>] = &[Some(1)];
+    let rows = [
+        (one, Some(1), Some(1)),
         (&[Some(1), Some(2)], Some(2), Some(1)),
         (&[Some(2), Some(1), Some(3)], Some(3), Some(1)),
         (&[None, Some(1), Some(3)], Some(3), Some(1)),

@@ -2,7 +2,7 @@
 
 use crate::{ColumnId, Datum, Expr, ExprKind, Layout, Stored};
 use bpfquery_catalog::{Access, Relation, SqlType};
-use bpfquery_diag::{Failure, Result, Span};
+use bpfquery_diag::{Diagnostic, Failure, Result, Span};
 
 /// Fields by position, as the user half's expressions name them.
 #[derive(Default)]
@@ -75,6 +75,16 @@ pub(super) fn layout<'a>(fields: impl Iterator<Item = (&'a String, &'a Expr)>, n
         Ok((name.clone(), stored, expr.nullable_over(nullable)))
     });
     Ok(Layout::new(stored.collect::<Result<Vec<_>>>()?))
+}
+
+/// Fails where a layout is larger than the kernel takes.
+pub(super) fn fits(layout: &Layout, most: u32, what: &str, span: Span) -> Result<()> {
+    if layout.size <= most {
+        return Ok(());
+    }
+    Err(Diagnostic::new("too-large", span, format!("{what} takes {} bytes, and the kernel allows {most}", layout.size))
+        .help("give texts less room: str(x, 64)")
+        .into())
 }
 
 /// The column at a position.

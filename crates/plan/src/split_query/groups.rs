@@ -1,6 +1,6 @@
 //! Rows that are counted, summed and spread in the kernel, group by group.
 
-use super::fields::{column, is_identity, layout, may_be_cut};
+use super::fields::{column, fits, is_identity, layout, may_be_cut};
 use super::steps::Steps;
 use super::{Kernel, cost, memory, not_in_kernel};
 use crate::aggregates::Slots;
@@ -14,6 +14,11 @@ use bpfquery_diag::{Failure, Result};
 
 /// Groups that the map holds where the query does not say: at some 100 bytes and two CPUs about 2 MiB. What finds no room is counted.
 pub const MAX_GROUPS: u32 = 10240;
+
+/// Bytes of a hash map's key: MAX_BPF_STACK, which htab_map_alloc_check asks for in Linux 5.10 (kernel/bpf/hashtab.c).
+const LARGEST_KEY: u32 = 512;
+/// Bytes of a per-CPU map's value: PCPU_MIN_UNIT_SIZE, include/linux/percpu.h (Linux 5.10 to 6.12).
+const LARGEST_STATE: u32 = 32 << 10;
 
 /// The two halves of a query with one Aggregate; `rest` are the operators above it.
 pub(super) fn groups(
@@ -39,6 +44,8 @@ pub(super) fn groups(
     let nullable: Vec<bool> = kernel.relation.columns.iter().map(crate::column_nullable).collect();
     let key = layout(key_names.iter().zip(&key_exprs), &nullable)?;
     let state = state_layout(&slots, &slot_names(&slots, &calls, &finish, call_names))?;
+    fits(&key, LARGEST_KEY, "the grouping key", kernel.span)?;
+    fits(&state, LARGEST_STATE, "the state of a group", kernel.span)?;
     let mut project: Vec<Expr> = key_exprs.iter().enumerate().map(|(i, e)| column(i, &e.ty, e.span)).collect();
     project.extend(finish.into_iter().map(|f| behind_keys(&f, key_exprs.len())));
     let cut = key_exprs.iter().map(|e| may_be_cut(e, &kernel.relation));

@@ -1,10 +1,13 @@
 //! Rows that are sent one by one.
 
-use super::fields::{Fields, is_identity, may_be_cut};
+use super::fields::{Fields, fits, is_identity, may_be_cut};
 use super::steps::Steps;
 use super::{Kernel, cost};
 use crate::{Expr, ExprKind, Fragment, Output, OutputColumn, Plan, Source, Step, UserPlan};
 use bpfquery_diag::{Diagnostic, Result};
+
+/// Bytes of a record: its fields are stored at offsets of 16 bits, signed (`struct bpf_insn`, include/uapi/linux/bpf.h).
+const LARGEST_RECORD: u32 = 32 << 10;
 
 /// The two halves of a query without grouping; `rest` are the operators from the first Sort or Limit on.
 pub(super) fn rows(kernel: Kernel, rest: &[&Plan], output: Vec<OutputColumn>) -> Result<(Fragment, UserPlan)> {
@@ -39,6 +42,7 @@ pub(super) fn rows(kernel: Kernel, rest: &[&Plan], output: Vec<OutputColumn>) ->
     steps.operators(rest)?;
     let nullable: Vec<bool> = kernel.relation.columns.iter().map(crate::column_nullable).collect();
     let layout = fields.layout(&nullable)?;
+    fits(&layout, LARGEST_RECORD, "a row", kernel.span)?;
     let types = fields.values.iter().map(|value| value.ty.clone()).collect();
     let user = UserPlan { source: Source::Rows { layout: layout.clone(), types }, steps: steps.done(), output };
     let filter = cost::cheapest_first(filter, &kernel.relation);

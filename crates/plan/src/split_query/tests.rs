@@ -404,6 +404,28 @@ fn cut_text_is_compared_where_it_is_read() {
 }
 
 #[test]
+fn what_the_kernel_has_no_room_for() {
+    let name = |i: u32| {
+        let args = vec![col("filename"), int(i128::from(1024 - i))];
+        crate::functions::scalar("str").expect("is there").bind(args, crate::testing::AT).expect("fits")
+    };
+    let wide: Vec<(&str, crate::Expr)> = (0..33).map(|i| ("x", name(i))).collect();
+    check_error(Q::scan().project(&wide), "too-large", "a row takes 33384 bytes, and the kernel allows 32768");
+    check_error(
+        Q::scan()
+            .aggregate(&[("a", col("filename")), ("b", col("name")), ("c", col("pid"))], vec![call("count", None)]),
+        "too-large",
+        "the grouping key takes 520 bytes, and the kernel allows 512",
+    );
+    let calls = (0..63).map(|i| call("hist", Some(plus(col("flags"), int(i))))).collect();
+    check_error(
+        Q::scan().aggregate(&[], calls),
+        "too-large",
+        "the state of a group takes 33264 bytes, and the kernel allows 32768",
+    );
+}
+
+#[test]
 fn expressions_do_not_explode() {
     let mut plan = Q::scan().project(&[("a", plus(col("flags"), int(0)))]);
     for _ in 0..40 {
