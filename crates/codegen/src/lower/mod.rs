@@ -121,8 +121,11 @@ impl<'a> Lowerer<'a> {
     fn run(mut self) -> Result<(Lowered, Option<memory::Plan>)> {
         self.fragment()?;
         let needed = self.memory.needed();
+        let mut func = self.build.finish();
+        // A NULL literal, or a condition that cannot be NULL, leaves blocks behind that nothing goes to.
+        crate::passes::cfg::remove_unreachable(&mut func);
         let lowered = Lowered {
-            func: self.build.finish(),
+            func,
             start_ns: self.globals.start_ns,
             wall_offset: self.globals.wall_offset,
             params: self.globals.params,

@@ -34,6 +34,8 @@ enum From {
     Memory(Value),
     /// An address that a probe read must follow, and whether the text may be longer than its type says.
     Address(Helper, Value, bool),
+    /// A buffer of this program that a text was read into before.
+    Buffer(Value),
 }
 
 impl Lowerer<'_> {
@@ -51,6 +53,7 @@ impl Lowerer<'_> {
         }
         let text = match self.source(expr, null)? {
             From::Memory(base) => Text { base, width, padded: true, length: None },
+            From::Buffer(base) => Text { base, width, padded: false, length: None },
             From::Comm => {
                 let base = self.buffer("comm", width);
                 self.read_comm(base, width);
@@ -126,9 +129,9 @@ impl Lowerer<'_> {
             _ => {}
         }
         let width = width(expr)?.min(bytes);
-        let source = match (self.known(&key(expr)), padded) {
+        let source = match (self.known(&key(expr)), self.source_is_read(expr)?) {
             // It was read before, for a filter: copied from there.
-            (Some(from), false) => From::Address(Helper::ProbeReadKernelStr, from, false),
+            (Some(from), true) => From::Buffer(from),
             _ => self.source(expr, null)?,
         };
         let target = if offset == 0 { base } else { self.build.bin_imm(BinOp::Add, base, i64::from(offset)) };
@@ -136,6 +139,14 @@ impl Lowerer<'_> {
             From::Comm => self.read_comm(target, bytes.min(16)),
             From::Constant(constant) => self.store_bytes(target, 0, bytes, &constant),
             From::Memory(from) => self.copy(target, from, width),
+            From::Buffer(from) => {
+                if padded {
+                    self.zero(target, 0, bytes);
+                }
+                let size = self.build.iconst(i64::from(width));
+                // Its result is of no interest: a program's own memory does not fault.
+                self.build.call(Helper::ProbeReadKernelStr, &[target, size, from]);
+            }
             From::Address(helper, address, cuttable) => {
                 if padded {
                     self.zero(target, 0, bytes);
@@ -149,6 +160,18 @@ impl Lowerer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether getting this text is a probe read, which is not made twice.
+    fn source_is_read(&self, expr: &Expr) -> Result<bool> {
+        Ok(match &expr.kind {
+            ExprKind::Column(id) => {
+                let access = &self.column(*id)?.access;
+                matches!(access, catalog::Access::Context { .. } | catalog::Access::DataLocation { .. })
+            }
+            ExprKind::Field { .. } | ExprKind::ReadText(_) => true,
+            _ => false,
+        })
     }
 
     /// The value of `expr` is text: where is it?

@@ -4,7 +4,7 @@
 //! there have asked. Never sharper than the kernel (`adjust_scalar_min_max_vals` and `reg_set_min_max`,
 //! kernel/bpf/verifier.c 5.10): a quotient or a remainder has no bounds there, so it has none here.
 
-use crate::ir::{BinOp, Block, Cfg, Cond, Func, Op, Terminator, Value};
+use crate::ir::{BinOp, Block, Cfg, Cond, CoreWhat, Func, Op, Terminator, Value};
 use std::collections::BTreeMap;
 
 /// At least, at most.
@@ -109,6 +109,12 @@ impl Ranges {
             Op::Bin(op, a, b) => binary(*op, of(a), of(b)),
             Op::Extend { bits, signed, value } => extended(*bits, *signed, of(value)),
             Op::Load { access, .. } => Range::at_most(u64::MAX >> (64 - access.bytes() * 8)),
+            // The loader writes a constant, and refuses nothing; where a field has grown beyond its buffer the kernel's verifier
+            // refuses the program, so that the value compiled for is the one to check.
+            Op::Core(core) if func.core(*core).what == CoreWhat::ByteSize => {
+                let local = u64::from(func.core(*core).local);
+                Range { min: local, max: local }
+            }
             Op::Core(_) | Op::Call { .. } => FULL,
             Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Store { .. } | Op::AtomicAdd { .. } => FULL,
         }
