@@ -94,7 +94,13 @@ impl Binder<'_> {
             UnaryOp::Neg => at_operator(typing::negate(operand, span), span, at),
             UnaryOp::BitNot => at_operator(typing::bit_not(operand, span), span, at),
             // What can be negated can be left as it is.
-            UnaryOp::Plus => at_operator(typing::negate(operand.clone(), span), span, at).map(|_| operand),
+            UnaryOp::Plus => match typing::negate(operand.clone(), span) {
+                Ok(_) => Ok(operand),
+                Err(_) => {
+                    let fact = format!("operator does not exist: + {}", operand.ty);
+                    Err(Diagnostic::new("type-mismatch", at, fact).into())
+                }
+            },
             UnaryOp::Not => Ok(operand),
         }
     }

@@ -6,29 +6,56 @@
 /// The text with those comments blanked.
 pub(super) fn blank(text: &str) -> String {
     let mut out = text.as_bytes().to_vec();
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    if text.starts_with("#!") {
-        at = line_end(bytes, 0);
-        out[..at].fill(b' ');
-    }
-    while at < bytes.len() {
-        at = match &bytes[at..] {
-            [b'/', b'/', ..] => {
-                let end = line_end(bytes, at);
-                out[at..end].fill(b' ');
-                end
-            }
-            [b'-', b'-', ..] => line_end(bytes, at),
-            [b'/', b'*', ..] => block_end(bytes, at),
-            [b'e' | b'E', b'\'', ..] if !in_word(bytes, at) => quote_end(bytes, at + 1, true),
-            [b'\'' | b'"', ..] => quote_end(bytes, at, false),
-            [b'$', ..] if !in_word(bytes, at) => dollar_end(text, at),
-            _ => at + 1,
-        };
+    for (piece, start, end) in pieces(text) {
+        if piece == Piece::Ours {
+            out[start..end].fill(b' ');
+        }
     }
     // Whole characters were replaced by ASCII blanks: a comment starts and ends at ASCII bytes.
     String::from_utf8(out).unwrap_or_else(|_| text.to_string())
+}
+
+/// Where the comment or dollar quote starts that runs to the end of the text because nothing closes it.
+pub(super) fn never_closed(text: &str) -> Option<usize> {
+    let (piece, start, end) = pieces(text).pop()?;
+    (piece == Piece::Quoted && end == text.len()).then_some(start)
+}
+
+/// What a stretch of text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece {
+    /// A comment that SQL does not have.
+    Ours,
+    /// A quote, or a comment of SQL's own.
+    Quoted,
+}
+
+/// The stretches that are not plain SQL, in order: what, from where, to where.
+fn pieces(text: &str) -> Vec<(Piece, usize, usize)> {
+    let bytes = text.as_bytes();
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    if text.starts_with("#!") {
+        at = line_end(bytes, 0);
+        pieces.push((Piece::Ours, 0, at));
+    }
+    while at < bytes.len() {
+        let (piece, end) = match &bytes[at..] {
+            [b'/', b'/', ..] => (Piece::Ours, line_end(bytes, at)),
+            [b'-', b'-', ..] => (Piece::Quoted, line_end(bytes, at)),
+            [b'/', b'*', ..] => (Piece::Quoted, block_end(bytes, at)),
+            [b'e' | b'E', b'\'', ..] if !in_word(bytes, at) => (Piece::Quoted, quote_end(bytes, at + 1, true)),
+            [b'\'' | b'"', ..] => (Piece::Quoted, quote_end(bytes, at, false)),
+            [b'$', ..] if !in_word(bytes, at) => (Piece::Quoted, dollar_end(text, at)),
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        pieces.push((piece, at, end));
+        at = end;
+    }
+    pieces
 }
 
 fn line_end(bytes: &[u8], at: usize) -> usize {

@@ -22,6 +22,8 @@ use tokens::{Tokens, slice, tokenize};
 
 /// The longest text that is read, in bytes.
 pub const MAX_TEXT: usize = 1 << 20;
+/// How deep parentheses and CASE may nest; sqlparser's own bound is 50 expressions.
+const MAX_NESTING: usize = 45;
 /// How often a query may use a construct that sqlparser nests by its count: `[`, UNION, PIVOT.
 const MAX_REPEATS: usize = 100;
 
@@ -40,10 +42,23 @@ pub fn parse(text: &str) -> Result<Ast> {
         let fact = format!("the query is {} bytes long; {MAX_TEXT} is the most", text.len());
         return Err(Diagnostic::new("too-long", Span::new(0, 0), fact).into());
     }
+    // sqlparser takes some 100 KiB of stack for each of its 50 levels where it is not optimised.
+    let roomy = std::thread::Builder::new().name("parse".to_string()).stack_size(STACK);
+    std::thread::scope(|scope| {
+        let parser = roomy.spawn_scoped(scope, || read(text)).map_err(|error| Failure::io("start a thread", error))?;
+        parser.join().unwrap_or_else(|_| Err(Failure::bug("parse", "the parser panicked")))
+    })
+}
+
+/// Stack for the parser, in bytes; only what is used takes memory.
+const STACK: usize = 32 << 20;
+
+fn read(text: &str) -> Result<Ast> {
     let blanked = comments::blank(text);
     // The dialect tells the tokenizer nothing that depends on the count of tokens.
     let tokens = tokenize(&BpfDialect::new(0), &blanked)?;
     first_word(&tokens)?;
+    nesting(&tokens)?;
     repeats(&tokens)?;
     let end = one_statement(&tokens)?;
     ours(&tokens, end)?;
@@ -85,6 +100,25 @@ fn statement(tokens: &Tokens<'_>, first: Span, word: &str) -> Failure {
         }
         _ => unsupported(first, word),
     }
+}
+
+/// Bounds parentheses within parentheses and CASE within CASE: sqlparser has such a bound, and forgets that it met it where
+/// another reading of the same text is left to try.
+fn nesting(tokens: &Tokens<'_>) -> Result<()> {
+    let mut depth = 0usize;
+    for tok in &tokens.list {
+        match &tok.token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            _ if tokens::is_word(tok, "CASE") => depth += 1,
+            _ if tokens::is_word(tok, "END") => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_NESTING {
+            return Err(syntax::too_deep(tok.span));
+        }
+    }
+    Ok(())
 }
 
 /// Bounds what sqlparser nests by its count, and would drop recursively.

@@ -115,7 +115,11 @@ impl<'a> Clauses<'a> {
         } = select;
         match distinct {
             None | Some(sp::Distinct::All) => {}
-            Some(sp::Distinct::Distinct) => return Err(unsupported(self.clause(&["DISTINCT"]), "SELECT DISTINCT")),
+            Some(sp::Distinct::Distinct) => {
+                let fact = "SELECT DISTINCT is not supported yet";
+                let diagnostic = Diagnostic::new("unsupported", self.clause(&["DISTINCT"]), fact);
+                return Err(diagnostic.help("group by the columns instead: SELECT comm … GROUP BY comm").into());
+            }
             Some(sp::Distinct::On(_)) => return Err(unsupported(self.clause(&["DISTINCT"]), "DISTINCT ON")),
         }
         self.refuse(select_modifiers.is_some(), &[], "a modifier of SELECT")?;

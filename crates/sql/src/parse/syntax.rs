@@ -13,7 +13,8 @@ const CLAUSES: [&str; 11] =
 /// An error of the tokenizer at a byte of the text.
 pub(super) fn token(message: &str, at: usize, text: &str) -> Failure {
     let open = |what: &str, help: &str| {
-        Diagnostic::new("syntax", Span::new(at, at), format!("{what} is never closed")).help(help.to_string())
+        let at = super::comments::never_closed(text).unwrap_or(at);
+        Diagnostic::new("syntax", Span::new(at, at + 1), format!("{what} is never closed")).help(help.to_string())
     };
     let diagnostic = match message {
         m if m.contains("dollar-quoted") => open("a $$ quote", "close it with the $$ or $tag$ that opened it"),
@@ -66,25 +67,26 @@ pub(super) fn unexpected(tokens: &Tokens<'_>, index: usize, wanted: &str) -> Fai
         Some(tok) => format!("found \"{}\"", shortened(slice(tokens.text, tok.span))),
         None => "the query ends".to_string(),
     };
-    let diagnostic = Diagnostic::new("syntax", span, format!("expected {wanted}, {found}"));
-    match misspelt(tokens, index) {
-        Some((word, meant)) => diagnostic.help(format!("did you mean {meant} instead of \"{word}\"?")).into(),
-        None => diagnostic.into(),
+    let expected = Diagnostic::new("syntax", span, format!("expected {wanted}, {found}"));
+    if let Some(meant) = tokens.list.get(index).and_then(misspelt) {
+        return expected.did_you_mean(Some(meant)).into();
+    }
+    let before = index.checked_sub(1).and_then(|index| tokens.list.get(index));
+    match before.and_then(|tok| Some((tok, misspelt(tok)?))) {
+        Some((tok, meant)) => {
+            let fact = format!("\"{}\" is read as a name, and then {found}", slice(tokens.text, tok.span));
+            Diagnostic::new("syntax", tok.span, fact).did_you_mean(Some(meant)).into()
+        }
+        None => expected.into(),
     }
 }
 
-/// The clause that the word here, or the one before it, was probably meant to start.
-fn misspelt(tokens: &Tokens<'_>, index: usize) -> Option<(String, &'static str)> {
-    let word = |tok: &Tok| match &tok.token {
-        Token::Word(w) if w.quote_style.is_none() => Some(w.value.clone()),
-        _ => None,
-    };
-    let here = tokens.list.get(index).and_then(word);
-    let before = index.checked_sub(1).and_then(|i| tokens.list.get(i)).and_then(word);
-    [here, before].into_iter().flatten().find_map(|word| {
-        let meant = nearest(&word, CLAUSES)?;
-        (word.len() > 2 && !meant.eq_ignore_ascii_case(&word)).then_some((word, meant))
-    })
+/// The clause that a word was probably meant to start.
+fn misspelt(tok: &Tok) -> Option<&'static str> {
+    let Token::Word(word) = &tok.token else { return None };
+    let meant = nearest(&word.value, CLAUSES)?;
+    let other = word.quote_style.is_none() && word.value.len() > 2 && !meant.eq_ignore_ascii_case(&word.value);
+    other.then_some(meant)
 }
 
 /// sqlparser's words for what it wants, in ours.

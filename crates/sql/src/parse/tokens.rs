@@ -64,6 +64,7 @@ fn numbers(all: Vec<Tok>, text: &str) -> Result<Vec<Tok>> {
                 if matches!(tok.token, Token::Word(_)) && based {
                     before.token = Token::Number(slice(text, joined).to_string(), false);
                     before.span = joined;
+                    before.location.end = tok.location.end;
                     continue;
                 }
                 if is_number || matches!(tok.token, Token::Word(_)) {
