@@ -8,6 +8,7 @@
 mod copies;
 mod layout;
 pub mod mach;
+mod reuse;
 mod select;
 mod write;
 
@@ -34,7 +35,8 @@ pub fn compile(func: ir::Func, target: Target) -> Result<Program> {
 
 /// A function's instructions as it stands, without passes.
 pub fn generate(func: &ir::Func, target: Target) -> Result<Program> {
-    let selected = select::select(func, target)?;
+    let mut selected = select::select(func, target)?;
+    reuse::run(func, &mut selected);
     let mut allocated = regalloc::allocate(selected)?;
     layout::simplify(&mut allocated.func);
     let frame = regalloc::frame(func, &allocated)?;

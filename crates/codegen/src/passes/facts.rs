@@ -1,14 +1,25 @@
 //! What is known of a value's bits: how many low bits may be set.
 //!
-//! What holds: `value < 2^bits` as unsigned, for each value at each run. Not tracked: lower bounds, sign, and what
+//! What holds: `value < 2^bits` as unsigned, for each value at each run. There are two answers: what is true, and what
+//! the kernel's verifier knows, too (from 5.10 on). A mask that says what is true already may still be the one that
+//! shows the verifier that an access is in bounds. Not tracked: lower bounds, sign, and what
 //! a branch says of a value behind it.
 
 use super::cfg::{Def, definitions, implicit_params, reverse_postorder};
 use crate::ir::{BinOp, Block, Func, Inst, Op, Type, Value};
 use bpfquery_isa::Helper;
 
-/// For each value, how many low bits may be set (0 to 64).
+/// For each value, how many low bits may be set (0 to 64), as far as the kernel's verifier knows.
 pub fn unsigned_bits(func: &Func) -> Vec<u8> {
+    bits(func, false)
+}
+
+/// For each value, how many low bits may be set (0 to 64).
+pub fn true_bits(func: &Func) -> Vec<u8> {
+    bits(func, true)
+}
+
+fn bits(func: &Func, all: bool) -> Vec<u8> {
     let order = reverse_postorder(func);
     let mut bits = vec![64; func.values.len()];
     let constants = constants(func);
@@ -19,7 +30,7 @@ pub fn unsigned_bits(func: &Func) -> Vec<u8> {
         }
         for &inst in &func.block(block).insts {
             if let Some(result) = func.inst(inst).result {
-                bits[result.index()] = of_inst(func, inst, &bits, &constants);
+                bits[result.index()] = of_inst(func, inst, &bits, &constants, all);
             }
         }
         incoming.visit(func, block, &bits);
@@ -65,7 +76,7 @@ impl Incoming {
     }
 }
 
-fn of_inst(func: &Func, inst: Inst, bits: &[u8], constants: &[Option<i64>]) -> u8 {
+fn of_inst(func: &Func, inst: Inst, bits: &[u8], constants: &[Option<i64>], all: bool) -> u8 {
     let data = func.inst(inst);
     if data.result.is_some_and(|result| func.ty(result) != Type::Int) {
         return 64;
@@ -83,20 +94,22 @@ fn of_inst(func: &Func, inst: Inst, bits: &[u8], constants: &[Option<i64>]) -> u
                 64
             }
         }
-        Op::Bin(op, a, b) => of_bin(*op, of(*a), of(*b), constants[b.index()]),
+        Op::Bin(op, a, b) => of_bin(*op, of(*a), of(*b), constants[b.index()], all),
         // Offsets, sizes and shifts of fields; existence.
         Op::Core(_) => 32,
         // The kernel's functions return u32 (kernel/bpf/helpers.c, 6.18).
-        Op::Call { helper: Helper::GetSmpProcessorId | Helper::GetPrandomU32, .. } => 32,
+        Op::Call { helper: Helper::GetSmpProcessorId | Helper::GetPrandomU32, .. } if all => 32,
         Op::Call { .. } | Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) => 64,
         Op::Store { .. } | Op::AtomicAdd { .. } => 64,
     }
 }
 
-fn of_bin(op: BinOp, a: u8, b: u8, constant: Option<i64>) -> u8 {
+fn of_bin(op: BinOp, a: u8, b: u8, constant: Option<i64>, all: bool) -> u8 {
     match op {
         BinOp::Add => (a.max(b) + 1).min(64),
-        BinOp::Mul => (a + b).min(64),
+        // scalar_min_max_mul gives up above 32 bits, division gives up altogether (kernel/bpf/verifier.c, 5.10).
+        BinOp::Mul if all || (a <= 32 && b <= 32) => (a + b).min(64),
+        BinOp::UDiv | BinOp::UMod if !all => 64,
         BinOp::And => a.min(b),
         BinOp::Or | BinOp::Xor => a.max(b),
         BinOp::UDiv => a,
@@ -108,7 +121,7 @@ fn of_bin(op: BinOp, a: u8, b: u8, constant: Option<i64>) -> u8 {
         BinOp::Lshr => a.saturating_sub(constant.map_or(0, |by| (by & 63) as u8)),
         BinOp::Shl => constant.map_or(64, |by| (a + (by & 63) as u8).min(64)),
         BinOp::Ashr if a < 64 => a.saturating_sub(constant.map_or(0, |by| (by & 63) as u8)),
-        BinOp::Ashr | BinOp::Sub => 64,
+        BinOp::Mul | BinOp::Ashr | BinOp::Sub => 64,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod extend;
 pub mod facts;
 pub mod fold;
 pub mod gvn;
+pub mod memory;
 pub mod merge;
 pub mod offset;
 pub mod params;
@@ -19,6 +20,7 @@ pub mod sink;
 pub mod slots;
 pub mod stores;
 pub mod thread;
+pub mod widen;
 
 use crate::ir::{Func, verify};
 use bpfquery_diag::{Failure, Result};
@@ -31,6 +33,7 @@ pub type Pass = fn(&mut Func) -> bool;
 /// - arithmetic first, for it makes the constants that decide branches;
 /// - branches before what cleans up behind them: ways sent on, parameters without a choice, blocks in a line;
 /// - numbering after that, for in longer blocks and with fewer parameters more is the same;
+/// - what memory holds behind numbering, by which equal addresses have one name;
 /// - extensions and offsets next to the end, on values that have their final names;
 /// - removal last: everything above leaves things that nobody uses.
 pub const SIMPLIFY: &[(&str, Pass)] = &[
@@ -40,13 +43,16 @@ pub const SIMPLIFY: &[(&str, Pass)] = &[
     ("params", params::run),
     ("merge", merge::run),
     ("gvn", gvn::run),
+    ("memory", memory::run),
     ("extend", extend::run),
     ("offset", offset::run),
     ("dce", dce::run),
 ];
 
-/// Once, when the shape stands: stores that nobody reads, what only they needed, then the rest to where it is needed.
-pub const FINISH: &[(&str, Pass)] = &[("stores", stores::run), ("dce", dce::run), ("sink", sink::run)];
+/// Once, when the shape stands: stores that nobody reads, those side by side, what only they needed, then the rest to
+/// where it is needed.
+pub const FINISH: &[(&str, Pass)] =
+    &[("stores", stores::run), ("widen", widen::run), ("dce", dce::run), ("sink", sink::run)];
 
 /// Rounds of [`SIMPLIFY`]; each shortens the function, and real ones need three or four.
 const ROUNDS: usize = 32;

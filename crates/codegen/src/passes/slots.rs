@@ -64,6 +64,11 @@ impl Slots {
         &self.escaped
     }
 
+    /// The slots whose address a value may be made from.
+    pub fn held(&self, value: Value) -> &Set {
+        &self.holders[value.index()]
+    }
+
     /// What an instruction does.
     pub fn access(&self, func: &Func, inst: Inst) -> Access {
         let constant = |value: Value| match func.insts.iter().find(|data| data.result == Some(value))?.op {

@@ -281,9 +281,17 @@ impl Coloring {
         Round::Done(all.map(|reg| colors[self.find(reg).index()].unwrap_or(0)).collect())
     }
 
-    /// Everything merged into the failed registers: a range that was joined is better taken apart again.
+    /// What has to leave of the registers merged into the failed ones: those that live across a call, if there are any
+    /// (the others find a place), else all. A range that was joined is taken apart by that.
     fn members(&self, failed: &[VReg]) -> Vec<VReg> {
-        self.graph.virtuals().filter(|&reg| failed.contains(&self.find(reg))).collect()
+        let mut leaving = Vec::new();
+        for &class in failed {
+            let members: Vec<VReg> = self.graph.virtuals().filter(|&reg| self.find(reg) == class).collect();
+            let crosses = |reg: &VReg| self.graph.crossing.contains(*reg);
+            let crossing: Vec<VReg> = members.iter().copied().filter(crosses).collect();
+            leaving.extend(if crossing.is_empty() { members } else { crossing });
+        }
+        leaving
     }
 
     fn best(&self, reg: VReg, colors: &[Option<u8>]) -> Option<u8> {

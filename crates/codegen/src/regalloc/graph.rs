@@ -18,6 +18,8 @@ pub(super) struct Graph {
     pub(super) cost: Vec<f32>,
     /// Registers that the code names.
     pub(super) named: Set,
+    /// Registers needed behind a call that were there before it.
+    pub(super) crossing: Set,
 }
 
 /// Pairs of registers, as rows of bits for small functions and a tree for large ones.
@@ -71,6 +73,7 @@ impl Graph {
             moves: Vec::new(),
             cost: vec![0.0; registers],
             named: Set::new(func.registers),
+            crossing: Set::new(func.registers),
         };
         for (at, out) in live_out(func).into_iter().enumerate() {
             graph.block(func, at, out);
@@ -97,6 +100,9 @@ impl Graph {
             }
             for clobbered in inst.clobbers() {
                 self.interfere(VReg(clobbered), live, None);
+            }
+            if !inst.clobbers().is_empty() {
+                self.crossing.union(live);
             }
         });
     }

@@ -93,7 +93,7 @@ pub(super) fn spill(func: &mut MFunc, origins: &mut Origins, reg: VReg, words: &
     let cuts = (origins.cuts[reg.index()] + 1).min(2);
     for at in 0..func.blocks.len() {
         let lines = std::mem::take(&mut func.blocks[at].lines);
-        let mut cutter = Cutter { func, origins, reg, place, cuts, current: None, lines: Vec::new() };
+        let mut cutter = Cutter { func, origins, reg, place, cuts, current: None, lines: Vec::new(), stored: None };
         lines.into_iter().for_each(|line| cutter.line(line));
         let (block_term, span) = (cutter.func.blocks[at].term, cutter.func.blocks[at].span);
         let term = cutter.term(block_term, span);
@@ -118,6 +118,8 @@ struct Cutter<'a> {
     /// The short register that holds the value here.
     current: Option<VReg>,
     lines: Vec<Line>,
+    /// The last store of the value, as long as nothing loaded it.
+    stored: Option<usize>,
 }
 
 impl Cutter<'_> {
@@ -169,12 +171,16 @@ impl Cutter<'_> {
             }
         };
         self.lines.push(line);
+        self.stored = None;
         self.current = Some(dst);
         dst
     }
 
     fn store(&mut self, src: VReg, span: Span) {
         if let Place::Word(word) = self.place {
+            // Only the last of several values is ever loaded.
+            self.stored.into_iter().for_each(|at| drop(self.lines.remove(at)));
+            self.stored = Some(self.lines.len());
             let inst = Inst::Store { size: Size::DW, base: Base::Spill(word), off: 0, src: Src::Reg(src) };
             self.lines.push(Line { inst, span, core: None });
         }

@@ -84,8 +84,8 @@ impl Select<'_> {
     }
 
     pub(super) fn atomic_add(&mut self, base: Value, offset: i16, value: Value) {
-        let src = self.reg(value);
         let (base, off) = self.base(base, offset);
+        let src = self.reg(value);
         self.emit(Inst::AtomicAdd { base, off, src });
     }
 

@@ -1,0 +1,110 @@
+//! Loads of what is known to stand there.
+//!
+//! - `load p, n` is `v`, if on every way here `v` was loaded from `p, n` or stored there whole, and nothing since may
+//!   have written it.
+//!
+//! What may write: a store to bytes that overlap, or through another pointer into the same kind of memory; a helper
+//! that gets memory, for all memory but slots that it does not get. Other CPUs do not count: a program that reads twice
+//! may see one value twice.
+
+use super::cfg::{self, Renames};
+use super::facts;
+use super::slots::Slots;
+use crate::ir::{Access, Block, Func, Inst, Op, PtrKind, Type, Value};
+use std::collections::BTreeMap;
+
+/// What stands at a place: pointer, offset, bytes.
+type Known = BTreeMap<(Value, i16, u32), Value>;
+
+/// Names loads after what is known to stand there.
+pub fn run(func: &mut Func) -> bool {
+    let order = cfg::reverse_postorder(func);
+    let preds = cfg::predecessors(func, &order);
+    let slots = Slots::new(func, &order);
+    let bits = facts::true_bits(func);
+    let mut ends: Vec<Known> = vec![Known::new(); func.blocks.len()];
+    let mut renames = Renames::new(func);
+    for &block in &order {
+        let mut known = meet(&preds[block.index()], &ends);
+        for &inst in &func.block(block).insts {
+            step(func, inst, &slots, &bits, &mut known, &mut renames);
+        }
+        ends[block.index()] = known;
+    }
+    renames.apply(func)
+}
+
+/// What is known at the end of all predecessors.
+fn meet(preds: &[Block], ends: &[Known]) -> Known {
+    let Some((first, rest)) = preds.split_first() else { return Known::new() };
+    let mut known = ends[first.index()].clone();
+    for pred in rest {
+        known.retain(|place, value| ends[pred.index()].get(place) == Some(value));
+    }
+    known
+}
+
+fn step(func: &Func, inst: Inst, slots: &Slots, bits: &[u8], known: &mut Known, renames: &mut Renames) {
+    let data = func.inst(inst);
+    match &data.op {
+        Op::Load { access, base, offset } => {
+            let Some(result) = data.result else { return };
+            match known.get(&(*base, *offset, access.bytes())) {
+                Some(&value) => renames.set(result, renames.get(value)),
+                None => {
+                    known.insert((*base, *offset, access.bytes()), result);
+                }
+            }
+        }
+        Op::Store { access, base, offset, value } => {
+            write(func, known, *base, *offset, *access);
+            if u32::from(bits[value.index()]) <= access.bytes() * 8 && func.ty(*value) == Type::Int {
+                known.insert((*base, *offset, access.bytes()), renames.get(*value));
+            }
+        }
+        Op::AtomicAdd { base, offset, .. } => write(func, known, *base, *offset, Access::U64),
+        Op::Call { args, .. } if args.iter().any(|arg| func.ty(*arg) != Type::Int) => {
+            let reached = slots.accessed(func, inst);
+            known.retain(|(base, ..), _| {
+                let held = slots.held(*base);
+                let own = func.ty(*base) == Type::ptr(PtrKind::Stack) && !held.is_empty();
+                cfg::is_constant_memory(func, *base)
+                    || (own && held.iter().all(|slot| !reached.contains(slot) && !slots.escaped().contains(slot)))
+            });
+        }
+        Op::Const(_)
+        | Op::Bin(..)
+        | Op::Extend { .. }
+        | Op::SlotAddr(_)
+        | Op::MapAddr(_)
+        | Op::GlobalAddr(_)
+        | Op::Core(_)
+        | Op::Call { .. } => {}
+    }
+}
+
+/// Forgets what a write may have changed.
+fn write(func: &Func, known: &mut Known, base: Value, offset: i16, access: Access) {
+    let (start, end) = (i32::from(offset), i32::from(offset) + access.bytes() as i32);
+    known.retain(|&(other, at, bytes), _| {
+        if other == base {
+            let at = i32::from(at);
+            at + bytes as i32 <= start || end <= at
+        } else {
+            region(func, other) != region(func, base)
+        }
+    });
+}
+
+/// Memory that no pointer into another region reaches.
+fn region(func: &Func, base: Value) -> u8 {
+    match func.ty(base) {
+        Type::Ptr { kind: PtrKind::Context, .. } => 0,
+        Type::Ptr { kind: PtrKind::Stack, .. } => 1,
+        Type::Ptr { kind: PtrKind::MapValue(_), .. } => 2,
+        Type::Ptr { kind: PtrKind::Record(_), .. } => 3,
+        Type::Ptr { kind: PtrKind::Global(_), .. } => 4,
+        // No one loads from a map itself.
+        Type::Ptr { kind: PtrKind::Map(_), .. } | Type::Int => 5,
+    }
+}

@@ -1,0 +1,175 @@
+//! Two stores side by side become one.
+//!
+//! - `store n p, o, x; store n p, o + n, x >> 8n` is `store 2n p, o, x`.
+//! - `store n p, o, c; store n p, o + n, d` is `store 2n p, o, d << 8n | c` for constants, if an immediate holds it.
+//! - `store n p, o, x; store n p, o + n, 0` is `store 2n p, o, x`, if `x` has at most `8n` bits.
+//!
+//! Condition: `o` is a multiple of `2n`, and between the two stands nothing that may access the memory. The one store
+//! stands where the second stood. A map's value, a record and a slot start at a multiple of 8; variables do in lowering.
+
+use super::cfg::{self, Def};
+use super::facts;
+use crate::ir::{Access, BinOp, Block, Func, Inst, Op, PtrKind, Type, Value};
+
+/// Joins stores.
+pub fn run(func: &mut Func) -> bool {
+    let order = cfg::reverse_postorder(func);
+    let mut changed = false;
+    for block in order {
+        while let Some((first, second, op)) = find(func, block) {
+            join(func, block, first, second, op);
+            changed = true;
+        }
+    }
+    changed
+}
+
+fn join(func: &mut Func, block: Block, first: usize, second: usize, op: (Access, Value, i16, What)) {
+    let (access, base, offset, what) = op;
+    let inst = func.block(block).insts[second];
+    let value = match what {
+        What::Value(value) => value,
+        What::Number(number) => {
+            let span = func.inst(inst).span;
+            let (constant, value) = cfg::new_inst(func, Op::Const(number), span);
+            func.blocks[block.index()].insts.insert(second, constant);
+            // A constant defines a value.
+            value.unwrap_or(Value(u32::MAX))
+        }
+    };
+    func.insts[inst.index()].op = Op::Store { access, base, offset, value };
+    func.blocks[block.index()].insts.remove(first);
+}
+
+enum What {
+    Value(Value),
+    Number(i64),
+}
+
+#[derive(Clone, Copy)]
+struct Store {
+    access: Access,
+    base: Value,
+    offset: i16,
+    value: Value,
+}
+
+fn store_of(func: &Func, inst: Inst) -> Option<Store> {
+    match func.inst(inst).op {
+        Op::Store { access, base, offset, value } => Some(Store { access, base, offset, value }),
+        _ => None,
+    }
+}
+
+/// Two stores of a block that can be one: their places in the list, and the one.
+fn find(func: &Func, block: Block) -> Option<(usize, usize, (Access, Value, i16, What))> {
+    let insts = &func.block(block).insts;
+    let known =
+        Values { func, defs: facts::defs_of(func), constants: facts::constants(func), bits: facts::true_bits(func) };
+    for (first, &inst) in insts.iter().enumerate() {
+        let Some(a) = store_of(func, inst) else { continue };
+        for (second, &other) in insts.iter().enumerate().skip(first + 1) {
+            let b = store_of(func, other);
+            if let Some(b) = b
+                && let Some(one) = known.join(a, b)
+            {
+                return Some((first, second, one));
+            }
+            if blocks(func, a, other, b) {
+                break;
+            }
+        }
+    }
+    None
+}
+
+/// Whether the store may not move behind this instruction.
+fn blocks(func: &Func, a: Store, inst: Inst, b: Option<Store>) -> bool {
+    match (&func.inst(inst).op, b) {
+        (_, Some(b)) if a.base == b.base => {
+            let (a_start, b_start) = (i32::from(a.offset), i32::from(b.offset));
+            a_start < b_start + b.access.bytes() as i32 && b_start < a_start + a.access.bytes() as i32
+        }
+        (Op::Load { base, .. }, _) => !cfg::is_constant_memory(func, *base),
+        (Op::Call { args, .. }, _) => args.iter().any(|arg| func.ty(*arg) != Type::Int),
+        (Op::Store { .. } | Op::AtomicAdd { .. }, _) => true,
+        (
+            Op::Const(_)
+            | Op::Bin(..)
+            | Op::Extend { .. }
+            | Op::SlotAddr(_)
+            | Op::MapAddr(_)
+            | Op::GlobalAddr(_)
+            | Op::Core(_),
+            _,
+        ) => false,
+    }
+}
+
+struct Values<'a> {
+    func: &'a Func,
+    defs: Vec<Def>,
+    constants: Vec<Option<i64>>,
+    bits: Vec<u8>,
+}
+
+impl Values<'_> {
+    fn join(&self, a: Store, b: Store) -> Option<(Access, Value, i16, What)> {
+        let bytes = a.access.bytes();
+        let wide = Access::of_bytes(2 * bytes)?;
+        let (low, high) = if a.offset < b.offset { (a, b) } else { (b, a) };
+        let adjacent = i32::from(low.offset) + bytes as i32 == i32::from(high.offset);
+        let aligned = i32::from(low.offset) % (2 * bytes as i32) == 0 && self.starts_aligned(a.base);
+        if a.base != b.base || a.access != b.access || !adjacent || !aligned {
+            return None;
+        }
+        let what = self.value(low.value, high.value, 8 * bytes)?;
+        Some((wide, a.base, low.offset, what))
+    }
+
+    fn starts_aligned(&self, base: Value) -> bool {
+        let whole = !matches!(facts::op_of(self.func, &self.defs, base), Some(Op::Bin(..)));
+        let kind = match self.func.ty(base) {
+            Type::Ptr { kind, .. } => kind,
+            Type::Int => return false,
+        };
+        whole
+            && match kind {
+                PtrKind::Stack | PtrKind::MapValue(_) | PtrKind::Record(_) => true,
+                PtrKind::Global(global) => self.func.global(global).offset.is_multiple_of(8),
+                PtrKind::Context | PtrKind::Map(_) => false,
+            }
+    }
+
+    /// The one value of `2 * bits` bits that `low` and `high` are the halves of.
+    fn value(&self, low: Value, high: Value, bits: u32) -> Option<What> {
+        match (self.constants[low.index()], self.constants[high.index()]) {
+            (Some(low), Some(high)) => {
+                let mask = (1_i64 << bits) - 1;
+                let number = (high & mask) << bits | (low & mask);
+                // A narrower constant is stored as well sign-extended.
+                let unused = 64 - 2 * bits;
+                let number = number << unused >> unused;
+                return i32::try_from(number).is_ok().then_some(What::Number(number));
+            }
+            (None, Some(0)) if u32::from(self.bits[low.index()]) <= bits => return Some(What::Value(low)),
+            _ => {}
+        }
+        let (low, high) = (self.bare(low, bits), self.bare(high, bits));
+        match facts::op_of(self.func, &self.defs, high)? {
+            Op::Bin(BinOp::Lshr | BinOp::Ashr, x, by) => {
+                let by = self.constants[by.index()]?;
+                (by == i64::from(bits) && self.bare(*x, 2 * bits) == low).then_some(What::Value(*x))
+            }
+            _ => None,
+        }
+    }
+
+    /// The value without extensions that keep its low bits.
+    fn bare(&self, value: Value, bits: u32) -> Value {
+        match facts::op_of(self.func, &self.defs, value) {
+            Some(Op::Extend { bits: kept, value, .. }) if u32::from(*kept) >= bits => self.bare(*value, bits),
+            _ => value,
+        }
+    }
+}
