@@ -69,12 +69,24 @@ impl Fields {
 
 /// Lays out named kernel expressions; `nullable` is over the relation's columns.
 pub(super) fn layout<'a>(fields: impl Iterator<Item = (&'a String, &'a Expr)>, nullable: &[bool]) -> Result<Layout> {
+    let mut may_be_null = 0;
     let stored = fields.map(|(name, expr)| {
         let stored = Stored::of(&expr.ty)
             .ok_or_else(|| Failure::bug("split", format!("\"{name}\" of type {} in the kernel", expr.ty)))?;
-        Ok((name.clone(), stored, expr.nullable_over(nullable)))
+        let null = expr.nullable_over(nullable);
+        may_be_null += u32::from(null);
+        if may_be_null > NULL_BITS { Err(too_many(expr)) } else { Ok((name.clone(), stored, null)) }
     });
     Ok(Layout::new(stored.collect::<Result<Vec<_>>>()?))
+}
+
+/// Null bits are one word.
+const NULL_BITS: u32 = 64;
+
+fn too_many(expr: &Expr) -> Failure {
+    Diagnostic::new("too-large", expr.span, format!("more than {NULL_BITS} columns may be NULL"))
+        .help("COALESCE(x, 0) is never NULL")
+        .into()
 }
 
 /// Fails where a layout is larger than the kernel takes.

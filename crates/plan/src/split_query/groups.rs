@@ -12,8 +12,12 @@ use crate::{
 use bpfquery_catalog::SqlType;
 use bpfquery_diag::{Failure, Result};
 
-/// Groups that the map holds where the query does not say: at some 100 bytes and two CPUs about 2 MiB. What finds no room is counted.
+/// Groups that the map holds where the query does not say: at some 100 bytes and two CPUs about 2 MiB. There are fewer where a group's
+/// state is so large that they would take more than 64 MiB on each CPU. What finds no room is counted.
 pub const MAX_GROUPS: u32 = 10240;
+
+/// Bytes of all groups' state on one CPU.
+const LARGEST_MAP: u32 = 64 << 20;
 
 /// Bytes of a hash map's key: MAX_BPF_STACK, which htab_map_alloc_check asks for in Linux 5.10 (kernel/bpf/hashtab.c).
 const LARGEST_KEY: u32 = 512;
@@ -62,8 +66,9 @@ pub(super) fn groups(
         slot_types: slots.types,
         window: window(&key_exprs),
     };
+    let max_groups = MAX_GROUPS.min(LARGEST_MAP / state.size.max(1));
     let filter = cost::cheapest_first(kernel.filter, &kernel.relation);
-    let groups = Output::Groups { key, keys: key_exprs, state, slots: slots.list, max_groups: MAX_GROUPS };
+    let groups = Output::Groups { key, keys: key_exprs, state, slots: slots.list, max_groups };
     let fragment = Fragment { relation: kernel.relation, filter, output: groups, span: kernel.span };
     Ok((fragment, UserPlan { source, steps: steps.done(), output }))
 }

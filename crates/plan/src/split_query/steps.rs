@@ -1,8 +1,8 @@
 //! The user half, step by step.
 
 use super::fields::is_identity;
-use crate::{ColumnId, Expr, ExprKind, Plan, Step};
-use bpfquery_diag::{Diagnostic, Failure, Result};
+use crate::{ColumnId, CompareOp, Expr, ExprKind, Plan, Step};
+use bpfquery_diag::{Diagnostic, Failure, Result, Span};
 
 /// The steps so far, and which columns of the row hold text that may have lost its end.
 pub(super) struct Steps {
@@ -67,26 +67,32 @@ impl Steps {
         }
         let mut lost = None;
         expr.walk(&mut |e| {
-            if let ExprKind::Compare(_, a, b) = &e.kind
+            if let ExprKind::Compare(op, a, b) = &e.kind
                 && a.ty.is_text()
                 && (self.has_cut(a) || self.has_cut(b))
             {
-                lost = lost.or(Some(e.span));
+                lost = lost.or(Some((*op, e.span)));
             }
         });
-        match lost {
-            Some(span) => {
-                Err(Diagnostic::new("unsupported", span, "text that may have been cut is compared in the kernel only")
-                    .help("compare it in WHERE, or group by the comparison itself")
-                    .into())
-            }
-            None => Ok(()),
-        }
+        lost.map_or(Ok(()), |(op, span)| Err(cut_text(op, span).into()))
     }
 
     fn has_cut(&self, expr: &Expr) -> bool {
         expr.any(&|e| {
             matches!(e.kind, ExprKind::Column(ColumnId(at)) if e.ty.is_text() && self.cut.get(at as usize) == Some(&true))
         })
+    }
+}
+
+fn cut_text(op: CompareOp, span: Span) -> Diagnostic {
+    match op {
+        CompareOp::Eq | CompareOp::Ne => {
+            Diagnostic::new("unsupported", span, "text that may have been cut is compared in the kernel only")
+                .help("compare it in WHERE, or group by the comparison itself")
+        }
+        CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge => {
+            Diagnostic::new("unsupported", span, "text that may have been cut is not compared by order yet")
+                .help("= and <> are, in the kernel")
+        }
     }
 }

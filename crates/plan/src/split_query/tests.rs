@@ -386,6 +386,11 @@ fn cut_text_is_compared_where_it_is_read() {
         "unsupported",
         "text that may have been cut is compared in the kernel only",
     );
+    check_error(
+        Q::scan().project(&[("x", lt(col("filename"), text("x")))]),
+        "unsupported",
+        "text that may have been cut is not compared by order yet",
+    );
     // A thread's name is whole: it can be compared anywhere, even by order.
     cut(Q::scan().count_by(&["comm"]).filter(either(col("#0 text")))).expect("comm is whole");
     check(
@@ -417,6 +422,12 @@ fn what_the_kernel_has_no_room_for() {
         "too-large",
         "the grouping key takes 520 bytes, and the kernel allows 512",
     );
+    let reads: Vec<(&str, crate::Expr)> = (0..65).map(|i| ("x", plus(col("ppid"), int(i)))).collect();
+    check_error(Q::scan().project(&reads), "too-large", "more than 64 columns may be NULL");
+    cut(Q::scan().project(&reads[1..])).expect("64 bits are enough");
+    let hists = |n| (0..n).map(|i| call("hist", Some(plus(col("flags"), int(i))))).collect();
+    let split = cut(Q::scan().aggregate(&[("pid", col("pid"))], hists(60))).expect("it fits");
+    assert!(split.to_string().contains("groups, at most 2118"), "{split}");
     let calls = (0..63).map(|i| call("hist", Some(plus(col("flags"), int(i))))).collect();
     check_error(
         Q::scan().aggregate(&[], calls),

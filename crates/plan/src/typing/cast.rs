@@ -11,11 +11,13 @@ pub fn coerce(expr: Expr, ty: &SqlType) -> Expr {
         return expr;
     }
     let span = expr.span;
-    if expr.ty == SqlType::Null {
+    if expr.ty == SqlType::Null && !matches!(expr.kind, ExprKind::Param(_)) {
         // Whatever it computes, it is NULL.
         return Expr::new(ExprKind::Literal(Datum::Null), ty.clone(), span);
     }
     match (&expr.kind, ty) {
+        // A parameter that nobody has typed yet takes the type.
+        (ExprKind::Param(_), _) if expr.ty == SqlType::Null => Expr::new(expr.kind, ty.clone(), span),
         (ExprKind::Literal(Datum::Null), _) => Expr::new(expr.kind, ty.clone(), span),
         (ExprKind::Literal(Datum::Int(value)), SqlType::Int { .. } | SqlType::Decimal) if fits(*value, ty) => {
             Expr::int(*value, ty.clone(), span)
