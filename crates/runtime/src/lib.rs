@@ -1,1 +1,53 @@
 //! Load, attach, poll and sweep through libbpf.
+//!
+//! ```text
+//!  object bytes ─[Session::open]→ Session ─[Session::run]→ batches to a Receiver, then a Report
+//! ```
+//!
+//! What must hold:
+//! - What is loaded is the object that was given, checked against its own manifest; hostile bytes end in an error.
+//! - Rows handed on + rows reported lost = rows that happened: links go first, then what is under way in the kernel ends,
+//!   then what is left is read, then the counters.
+//! - After any end nothing of ours is left in the kernel: links, programs and maps are held by file descriptors alone.
+//! - `unsafe` is here and nowhere else in the project, each block under a SAFETY sentence.
+//!
+//! Not checked: what a hostile object's programs do beyond what the kernel's verifier allows them.
+
+#![allow(unsafe_code, reason = "libbpf, fork, perf_event_open, membarrier and capset have no safe interface")]
+
+mod session;
+
+mod load;
+mod validate;
+
+mod attach;
+
+mod rows;
+
+mod groups;
+mod windows;
+
+mod command;
+mod stop;
+
+mod misses;
+mod report;
+
+mod refusal;
+mod verifier;
+
+mod doctor;
+
+mod capability;
+mod clock;
+mod cpu;
+mod messages;
+mod quiesce;
+
+pub use capability::{Capability, missing_capabilities};
+pub use command::Command;
+pub use doctor::{Finding, State, probe_features};
+pub use report::{Misses, Report};
+pub use session::{Flow, Options, Receiver, Session};
+pub use stop::{Ended, Stop};
+pub use windows::PartialWindow;

@@ -1,0 +1,39 @@
+//! Which CPUs there are.
+
+use bpfquery_diag::{Failure, Result};
+
+/// How many CPUs the kernel keeps per-CPU values for.
+pub(crate) fn possible() -> Result<usize> {
+    libbpf_rs::num_possible_cpus().map_err(|error| Failure::io("count the CPUs", error))
+}
+
+/// The CPUs that are online, ascending.
+pub(crate) fn online() -> Result<Vec<i32>> {
+    let path = "/sys/devices/system/cpu/online";
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::io(format!("read {path}"), error))?;
+    parse(&text).ok_or_else(|| Failure::io(format!("read {path}"), format!("\"{}\" is no list of CPUs", text.trim())))
+}
+
+/// `0-3,5` is 0, 1, 2, 3, 5.
+fn parse(text: &str) -> Option<Vec<i32>> {
+    let mut cpus = Vec::new();
+    for part in text.trim().split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        cpus.extend(first.parse::<i32>().ok()?..=last.parse::<i32>().ok()?);
+    }
+    Some(cpus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn lists() {
+        assert_eq!(parse("0-3,5\n"), Some(vec![0, 1, 2, 3, 5]));
+        assert_eq!(parse("0\n"), Some(vec![0]));
+        assert_eq!(parse("0,2-3"), Some(vec![0, 2, 3]));
+        assert_eq!(parse(""), None);
+        assert_eq!(parse("x"), None);
+    }
+}

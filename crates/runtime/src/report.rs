@@ -1,0 +1,158 @@
+//! What was lost, at the end of every run.
+//!
+//! What must hold: rows handed on + rows reported lost = rows that happened; what nobody counted is said to be unknown.
+
+use crate::stop::Ended;
+use bpfquery_diag::Result;
+use bpfquery_object::Manifest;
+use libbpf_rs::{MapCore, MapFlags, Object};
+use std::fmt;
+
+/// The loss report. Its text has a line for losses, one for misses, and one for each further fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Why the query ended.
+    pub ended: Ended,
+    /// Rows that came from the kernel, or groups, whatever became of them after that.
+    pub received: u64,
+    /// The object's own counters, by name, as the manifest has them.
+    pub counters: Vec<(String, u64)>,
+    /// Events that the kernel skipped the program for.
+    pub misses: Misses,
+    /// Windows that were seen in part.
+    pub partial_windows: Vec<crate::PartialWindow>,
+}
+
+/// Events that the kernel skipped the program for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misses {
+    /// So many.
+    Known(u64),
+    /// The kernel does not count them; why.
+    Unknown(String),
+}
+
+impl Report {
+    /// Whether nothing was lost, in part or in whole, and that is known: what `--strict` asks for.
+    pub fn is_lossless(&self) -> bool {
+        self.misses == Misses::Known(0) && self.counters.iter().all(|(_, count)| *count == 0)
+    }
+
+    /// Rows or events that are in no result, as far as they were counted.
+    pub fn lost(&self) -> u64 {
+        let lost = self.counters.iter().filter(|(name, _)| !is_fact(name)).map(|(_, count)| count);
+        lost.sum()
+    }
+}
+
+/// The counters of an object, from its `.bss`.
+pub(crate) fn counters(object: &Object, manifest: &Manifest) -> Result<Vec<(String, u64)>> {
+    let section = object.maps().find(|map| map.name().to_string_lossy().ends_with(".bss"));
+    let bytes = match section {
+        Some(section) => section
+            .lookup(&0u32.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|error| bpfquery_diag::Failure::io("read the counters of losses", error))?
+            .unwrap_or_default(),
+        // A section that no program refers to is not in the object.
+        None => Vec::new(),
+    };
+    let value = |offset: u32| {
+        let bytes = bytes.get(offset as usize..).and_then(|rest| rest.first_chunk::<8>());
+        bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    };
+    Ok(manifest.counters.iter().map(|counter| (counter.name.clone(), value(counter.offset))).collect())
+}
+
+/// Whether the counter tells of values, not of whole rows.
+fn is_fact(name: &str) -> bool {
+    matches!(name, "read_faults" | "text_unknown" | "text_cut")
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nonzero = || self.counters.iter().filter(|(_, count)| *count > 0);
+        let losses: Vec<String> =
+            nonzero().filter(|(name, _)| !is_fact(name)).map(|(name, count)| loss(name, *count)).collect();
+        f.write_str("losses: ")?;
+        f.write_str(&if losses.is_empty() { "none".to_string() } else { losses.join(", ") })?;
+        match &self.misses {
+            Misses::Known(0) => f.write_str("\nmisses: none")?,
+            Misses::Known(count) => {
+                write!(f, "\nmisses: {} (the kernel was within a probe already)", counted(*count, "event"))?;
+            }
+            Misses::Unknown(why) => write!(f, "\nmisses: unknown ({why})")?,
+        }
+        for (name, count) in nonzero() {
+            match name.as_str() {
+                "read_faults" => write!(f, "\nreads: {} faulted (NULL)", counted(*count, "value"))?,
+                "text_unknown" => {
+                    write!(f, "\ntext: {} needed what was cut (NULL)", counted(*count, "comparison"))?;
+                }
+                "text_cut" => write!(f, "\ntext: {} may be cut", counted(*count, "value"))?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names are those of codegen's `Counter`.
+fn loss(name: &str, count: u64) -> String {
+    match name {
+        "rows_lost" => format!("{} (the ring buffer was full)", counted(count, "row")),
+        "groups_full" => format!("{} (the map of groups was full)", counted(count, "event")),
+        "groups_no_memory" => format!("{} (no memory for a new group)", counted(count, "event")),
+        "groups_busy" => format!("{} (the group's bucket was busy)", counted(count, "event")),
+        "groups_failed" => format!("{} (the group could not be made)", counted(count, "event")),
+        other => format!("{} ({other})", counted(count, "event")),
+    }
+}
+
+/// `1 row`, `1,234 rows`.
+fn counted(count: u64, noun: &str) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{text} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Misses, Report};
+    use crate::stop::Ended;
+
+    fn check(counters: &[(&str, u64)], misses: Misses, lossless: bool, text: &str) {
+        let counters = counters.iter().map(|(name, count)| (name.to_string(), *count)).collect();
+        let report = Report { ended: Ended::After, received: 1, counters, misses, partial_windows: Vec::new() };
+        assert_eq!(report.to_string(), text);
+        assert_eq!(report.is_lossless(), lossless, "{text}");
+    }
+
+    #[test]
+    fn texts() {
+        check(&[], Misses::Known(0), true, "losses: none\nmisses: none");
+        check(&[("rows_lost", 0), ("text_cut", 0)], Misses::Known(0), true, "losses: none\nmisses: none");
+        check(
+            &[("rows_lost", 1_234_567), ("groups_full", 1)],
+            Misses::Known(12),
+            false,
+            "losses: 1,234,567 rows (the ring buffer was full), 1 event (the map of groups was full)\n\
+             misses: 12 events (the kernel was within a probe already)",
+        );
+        check(
+            &[("read_faults", 12), ("text_unknown", 1), ("text_cut", 100)],
+            Misses::Unknown("Linux 6.1 has no counter for perf tracepoints".into()),
+            false,
+            "losses: none\nmisses: unknown (Linux 6.1 has no counter for perf tracepoints)\n\
+             reads: 12 values faulted (NULL)\ntext: 1 comparison needed what was cut (NULL)\n\
+             text: 100 values may be cut",
+        );
+        check(&[("rows_dropped", 2)], Misses::Known(0), false, "losses: 2 events (rows_dropped)\nmisses: none");
+    }
+}

@@ -1,0 +1,275 @@
+//! A query on the running kernel, from its object to its loss report.
+//!
+//! What must hold, in this order at the end: what the links missed is read, links go, programs under way end, what is left is
+//! handed on, the counters are read, programs and maps go.
+
+use crate::attach::{attach, run_once};
+use crate::groups::Groups;
+use crate::load::{self, Loaded};
+use crate::report::{Report, counters};
+use crate::rows::Rows;
+use crate::stop::{Ended, Stop, Watch};
+use crate::windows::Windows;
+use crate::{PartialWindow, capability, clock, messages, misses, quiesce};
+use arrow_array::RecordBatch;
+use bpfquery_catalog::{Hook, Identity, Kernel};
+use bpfquery_diag::Result;
+use bpfquery_exec::{Engine, Entry};
+use bpfquery_object::Manifest;
+use bpfquery_plan::{Datum, Source};
+use libbpf_rs::{Link, Object};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long after its end a window is read: the kernel's fast clock may run behind by some microseconds on another CPU.
+const GRACE_NS: i64 = 1_000_000;
+/// The shortest time between two readings of the map; shorter windows are read several at a time.
+const SHORTEST_SWEEP_NS: i64 = 20_000_000;
+
+/// How an object is to be run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The values of the manifest's parameters, in its order.
+    pub params: Vec<Datum>,
+    /// Whether everything that libbpf says goes to stderr.
+    pub verbose: bool,
+    /// Whether this thread gives up its capabilities but CAP_BPF once everything is attached. A child started before keeps its own.
+    pub drop_privileges: bool,
+}
+
+/// Whether more is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Nobody reads any more.
+    Stop,
+}
+
+/// Takes a query's results.
+pub trait Receiver {
+    /// Takes a batch: some rows of a stream, or the groups of one window or of the whole run.
+    fn rows(&mut self, batch: RecordBatch) -> Result<Flow>;
+    /// Hears that the window whose groups come next was seen in part only.
+    fn partial_window(&mut self, window: PartialWindow) {
+        let _ = window;
+    }
+}
+
+impl<F: FnMut(RecordBatch) -> Result<Flow>> Receiver for F {
+    fn rows(&mut self, batch: RecordBatch) -> Result<Flow> {
+        self(batch)
+    }
+}
+
+/// An object that is loaded and attached. Dropped, it leaves nothing in the kernel.
+pub struct Session {
+    // Fields are dropped in this order: what is attached goes first.
+    links: Vec<Link>,
+    object: Object,
+    manifest: Manifest,
+    engine: Engine,
+    identity: Identity,
+    wall_offset: i64,
+    live: i64,
+}
+
+impl Session {
+    /// Checks the object against its manifest and the kernel, loads and attaches it.
+    ///
+    /// # Errors
+    /// [`bpfquery_diag::Failure::Io`] for what is no object of ours or is damaged; `Kernel` for what this kernel or these
+    /// privileges cannot do; `Bug` for what the verifier refuses. Nothing of it is left in the kernel.
+    pub fn open(object: &[u8], kernel: &dyn Kernel, options: &Options) -> Result<Session> {
+        messages::listen(options.verbose);
+        let manifest = load::manifest(object)?;
+        load::check(&manifest, kernel)?;
+        let Loaded { object, wall_offset } = load::load(object, &manifest, &options.params, kernel)?;
+        let links = attach(&object, &manifest, kernel)?;
+        let live = clock::monotonic_ns();
+        if options.drop_privileges {
+            capability::drop_all_but_bpf();
+        }
+        let engine = Engine::new(manifest.user.clone(), options.params.clone(), wall_offset);
+        let identity = kernel.identity().clone();
+        Ok(Session { links, object, manifest, engine, identity, wall_offset, live })
+    }
+
+    /// What the object says of itself: its parameters, among others, before there is a session.
+    ///
+    /// # Errors
+    /// What is no object of ours, or is damaged.
+    pub fn manifest_of(object: &[u8]) -> Result<Manifest> {
+        load::manifest(object)
+    }
+
+    /// What the object says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Hands on results until something ends the query, and takes everything down.
+    ///
+    /// # Errors
+    /// The receiver's, and the system's. Nothing is left in the kernel then, either.
+    pub fn run(mut self, stop: Stop, receiver: &mut dyn Receiver) -> Result<Report> {
+        let mut watch = Watch::new(stop)?;
+        watch.go()?;
+        let engine = std::mem::replace(&mut self.engine, Engine::new(self.manifest.user.clone(), Vec::new(), 0));
+        match &self.manifest.user.source {
+            Source::Rows { .. } => self.run_rows(engine, &mut watch, receiver),
+            Source::Groups { window, .. } => {
+                let size_ns = window.map(|window| window.size_ns);
+                self.run_groups(engine, size_ns, &mut watch, receiver)
+            }
+        }
+    }
+
+    fn run_rows(mut self, engine: Engine, watch: &mut Watch, receiver: &mut dyn Receiver) -> Result<Report> {
+        let mut rows = Rows::new(&self.object, engine)?;
+        let ended = match self.once()? {
+            Some(ended) => ended,
+            None => rows.stream(watch, receiver)?,
+        };
+        watch.finish(ended);
+        let missed = self.detach()?;
+        if !matches!(ended, Ended::Limit | Ended::Reader) {
+            rows.drain(receiver)?;
+        }
+        self.report(ended, rows.received(), missed, Vec::new())
+    }
+
+    fn run_groups(
+        mut self,
+        engine: Engine,
+        size_ns: Option<u64>,
+        watch: &mut Watch,
+        receiver: &mut dyn Receiver,
+    ) -> Result<Report> {
+        let windows = size_ns.map(|size_ns| Windows { size_ns, wall_offset: self.wall_offset, live: self.live });
+        let mut sweeper = Sweeper { groups: Groups::new(&self.object)?, engine, received: 0, partial: Vec::new() };
+        let ended = match (self.once()?, windows) {
+            (Some(ended), _) => ended,
+            (None, Some(windows)) => sweeper.wait_and_sweep(windows, watch, receiver)?,
+            (None, None) => wait(watch)?,
+        };
+        watch.finish(ended);
+        let until = clock::monotonic_ns();
+        let missed = self.detach()?;
+        if ended != Ended::Reader {
+            match windows {
+                Some(windows) => sweeper.sweep(windows, i64::MAX, until, receiver).map(|_| ())?,
+                None => sweeper.all(receiver)?,
+            }
+        }
+        self.report(ended, sweeper.received, missed, sweeper.partial)
+    }
+
+    /// Runs programs that have no events of their own, if that is what this query is.
+    fn once(&self) -> Result<Option<Ended>> {
+        let once = |program: &&bpfquery_object::manifest::Program| program.hook == Hook::Once;
+        for program in self.manifest.programs.iter().filter(once) {
+            run_once(&self.object, &program.name)?;
+        }
+        Ok(self.links.is_empty().then_some(Ended::Complete))
+    }
+
+    /// Drops the links and waits until no program is under way; what kprobes missed.
+    fn detach(&mut self) -> Result<u64> {
+        let missed = misses::of_links(&self.links);
+        if !self.links.is_empty() {
+            self.links.clear();
+            quiesce::in_flight_programs_end()?;
+        }
+        Ok(missed)
+    }
+
+    fn report(&self, ended: Ended, received: u64, missed: u64, partial: Vec<PartialWindow>) -> Result<Report> {
+        Ok(Report {
+            ended,
+            received,
+            counters: counters(&self.object, &self.manifest)?,
+            misses: misses::all(&self.object, &self.manifest, &self.identity, missed),
+            partial_windows: partial,
+        })
+    }
+}
+
+/// Waits for the end; there is nothing to show before.
+fn wait(watch: &mut Watch) -> Result<Ended> {
+    loop {
+        if let Some(ended) = watch.wait(Duration::from_secs(60))? {
+            return Ok(ended);
+        }
+    }
+}
+
+/// Takes groups out of the map and hands them on.
+struct Sweeper {
+    groups: Groups,
+    engine: Engine,
+    received: u64,
+    partial: Vec<PartialWindow>,
+}
+
+impl Sweeper {
+    /// Hands on each window once it has closed.
+    fn wait_and_sweep(&mut self, windows: Windows, watch: &mut Watch, receiver: &mut dyn Receiver) -> Result<Ended> {
+        let mut end = windows.next_end(clock::monotonic_ns());
+        loop {
+            let left = end.saturating_add(GRACE_NS).saturating_sub(clock::monotonic_ns());
+            if left > 0 {
+                if let Some(ended) = watch.wait(Duration::from_nanos(left.cast_unsigned()))? {
+                    return Ok(ended);
+                }
+                continue;
+            }
+            // Whoever saw a time before `end` began before now.
+            quiesce::in_flight_programs_end()?;
+            if self.sweep(windows, end, i64::MAX, receiver)? == Flow::Stop {
+                return Ok(Ended::Reader);
+            }
+            let now = clock::monotonic_ns();
+            let soonest = end.saturating_add(SHORTEST_SWEEP_NS).max(now);
+            end = windows.next_end(soonest - 1);
+            // A signal, or the end of the child, must not wait for windows that close faster than they are read.
+            if let Some(ended) = watch.wait(Duration::ZERO)? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Hands on the windows that end at or before `end`, in order, and deletes them. Events were seen until `until`.
+    fn sweep(&mut self, windows: Windows, end: i64, until: i64, receiver: &mut dyn Receiver) -> Result<Flow> {
+        let mut closed: BTreeMap<i64, Vec<Entry>> = BTreeMap::new();
+        for entry in self.groups.read()? {
+            let start = self.engine.window(&entry.key).map_or(0, |(start, _)| start.cast_signed());
+            if windows.end(start) <= end {
+                closed.entry(start).or_default().push(entry);
+            }
+        }
+        for (start, entries) in closed {
+            if let Some(partial) = windows.partial(start, until) {
+                receiver.partial_window(partial);
+                self.partial.push(partial);
+            }
+            if self.emit(&entries, receiver)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+            self.groups.delete(entries.iter().map(|entry| entry.key.as_slice()))?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Hands on all groups as one emission.
+    fn all(&mut self, receiver: &mut dyn Receiver) -> Result<()> {
+        let entries = self.groups.read()?;
+        self.emit(&entries, receiver).map(|_| ())
+    }
+
+    fn emit(&mut self, entries: &[Entry], receiver: &mut dyn Receiver) -> Result<Flow> {
+        self.received += entries.len() as u64;
+        self.engine.push_groups(entries)?;
+        self.engine.take()?.map_or(Ok(Flow::Continue), |batch| receiver.rows(batch))
+    }
+}
