@@ -124,11 +124,13 @@ impl Lowerer<'_> {
         self.build.jump(exit, &[]);
     }
 
-    /// Updates all slots. Those with the same filter and input share one evaluation; `Count` comes last among them,
-    /// because it tells `Min` and `Max` whether there is something to compare with.
+    /// Updates all slots. Those with the same filter and input share one evaluation. A `Count` that guards `Min` and `Max` comes
+    /// after them, because it tells them whether there is something to compare with: it has their input, or none.
     fn update(&mut self, state: &Layout, slots: &[Slot], entry: Value) -> Result<()> {
         let mut done = vec![false; slots.len()];
-        for first in 0..slots.len() {
+        let (with_input, without): (Vec<usize>, Vec<usize>) =
+            (0..slots.len()).partition(|&i| slots[i].input.is_some());
+        for first in with_input.into_iter().chain(without) {
             if done[first] {
                 continue;
             }
