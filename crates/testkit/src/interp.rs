@@ -141,7 +141,7 @@ fn datum(text: &str, ty: &SqlType) -> Option<Datum> {
 
 fn take(engine: &mut Engine, rows: &mut String) -> Result<(), String> {
     if let Some(batch) = engine.take().map_err(|error| format!("{error:?}"))? {
-        rows.push_str(&rows::json(&batch).map_err(|error| format!("{error:?}"))?);
+        rows.push_str(&rows::json(&batch)?);
     }
     Ok(())
 }

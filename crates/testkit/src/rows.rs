@@ -1,18 +1,16 @@
-//! Rows as text: JSON lines, as `bpfquery run --format json` prints them.
+//! Rows as text: JSON lines, by the sink that `bpfquery run --format json` uses.
 
 use arrow_array::RecordBatch;
-use bpfquery_diag::{Failure, Result};
+use bpfquery_sink::{Emission, Format};
 
 /// The batch's rows, a line each.
 ///
 /// # Errors
-/// A bug, if Arrow cannot print them.
-pub(crate) fn json(batch: &RecordBatch) -> Result<String> {
-    let mut writer = arrow_json::WriterBuilder::new()
-        .with_explicit_nulls(true)
-        .build::<_, arrow_json::writer::LineDelimited>(Vec::new());
-    let bug = |error: &dyn std::fmt::Display| Failure::bug("rows", error.to_string());
-    writer.write(batch).map_err(|error| bug(&error))?;
-    writer.finish().map_err(|error| bug(&error))?;
-    String::from_utf8(writer.into_inner()).map_err(|error| bug(&error))
+/// What the sink could not print.
+pub(crate) fn json(batch: &RecordBatch) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let mut sink = Format::Json.sink(&batch.schema(), Emission::Whole, Box::new(&mut bytes));
+    sink.batch(batch).and_then(|()| sink.finish()).map_err(|error| error.to_string())?;
+    drop(sink);
+    String::from_utf8(bytes).map_err(|error| error.to_string())
 }
