@@ -142,6 +142,13 @@ impl<'a> Placer<'a> {
     }
 }
 
+/// Which blocks the entry reaches.
+pub(super) fn reachable(func: &MFunc) -> Vec<bool> {
+    let mut reached = vec![false; func.blocks.len()];
+    reverse_postorder(func).into_iter().for_each(|block| reached[block.index()] = true);
+    reached
+}
+
 fn reverse_postorder(func: &MFunc) -> Vec<BlockId> {
     let mut seen = vec![false; func.blocks.len()];
     let mut order = Vec::new();

@@ -6,10 +6,12 @@
 //! ```
 
 mod copies;
+mod hoist;
 mod layout;
 pub mod mach;
 mod reuse;
 mod select;
+mod tails;
 mod write;
 
 use crate::{ir, passes, regalloc};
@@ -36,8 +38,11 @@ pub fn compile(func: ir::Func, target: Target) -> Result<Program> {
 /// A function's instructions as it stands, without passes.
 pub fn generate(func: &ir::Func, target: Target) -> Result<Program> {
     let mut selected = select::select(func, target)?;
+    hoist::run(&mut selected);
     reuse::run(func, &mut selected);
     let mut allocated = regalloc::allocate(selected)?;
+    layout::simplify(&mut allocated.func);
+    tails::run(&mut allocated.func);
     layout::simplify(&mut allocated.func);
     let frame = regalloc::frame(func, &allocated)?;
     let order = layout::Layout::new(&allocated.func);

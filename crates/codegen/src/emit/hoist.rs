@@ -1,0 +1,44 @@
+//! A choice between two constants needs one jump, not two.
+//!
+//! - `if c goto e; f: p = y; goto j; e: p = 1; goto j` is `p = 1; if c goto j; f: p = y; goto j`.
+//!
+//! Condition: `e` does nothing but set registers to constants, and both sides go to `j`. That is all: what `e` writes are
+//! parameters of `j`, which `f` writes too, and which nothing reads before `j`.
+
+use super::mach::{BlockId, Inst, MFunc, Src, Term};
+
+/// Moves constants before the branch that chooses them.
+pub(super) fn run(func: &mut MFunc) {
+    let mut preds = vec![0_u32; func.blocks.len()];
+    func.blocks.iter().flat_map(|block| block.term.targets()).for_each(|target| preds[target.index()] += 1);
+    for at in 0..func.blocks.len() {
+        let Term::If { width, cond, a, b, then, otherwise } = func.blocks[at].term else { continue };
+        let Some(join) = join(func, then).filter(|join| self::join(func, otherwise) == Some(*join)) else { continue };
+        let movable = |side: BlockId, other: BlockId| {
+            let (block, other) = (&func.blocks[side.index()], &func.blocks[other.index()]);
+            let constant = block.lines.iter().all(|line| is_constant(&line.inst)) && !block.lines.is_empty();
+            constant && preds[side.index()] == 1 && (other.cold || !block.cold)
+        };
+        let (side, term) = if movable(then, otherwise) {
+            (then, Term::If { width, cond, a, b, then: join, otherwise })
+        } else if movable(otherwise, then) && cond.negate().is_some() {
+            (otherwise, Term::If { width, cond, a, b, then, otherwise: join })
+        } else {
+            continue;
+        };
+        let lines = std::mem::take(&mut func.blocks[side.index()].lines);
+        func.blocks[at].lines.extend(lines);
+        func.blocks[at].term = term;
+    }
+}
+
+fn join(func: &MFunc, side: BlockId) -> Option<BlockId> {
+    match func.blocks[side.index()].term {
+        Term::Jump(join) => Some(join),
+        Term::If { .. } | Term::Exit => None,
+    }
+}
+
+fn is_constant(inst: &Inst) -> bool {
+    matches!(inst, Inst::Mov { dst, src: Src::Imm(_), .. } if !dst.is_physical())
+}

@@ -1,0 +1,58 @@
+//! Blocks that end alike share their end.
+//!
+//! - `a: x; z; goto j` and `b: y; z; goto j` are `a: x; s: z; goto j` and `b: y; goto s`.
+//!
+//! No way through the program gets longer: each end stood behind a jump or before one. Runs on machine registers, where
+//! what is alike is equal.
+
+use super::layout::reachable;
+use super::mach::{BlockId, MBlock, MFunc, Term};
+use std::collections::BTreeMap;
+
+/// Joins ends until no two are alike.
+pub(super) fn run(func: &mut MFunc) {
+    // Each round makes the function shorter by an instruction at least.
+    let most: usize = func.blocks.iter().map(|block| block.lines.len()).sum();
+    for _ in 0..most {
+        let Some(group) = alike(func) else { return };
+        let length = common(func, &group);
+        share(func, &group, length);
+    }
+}
+
+/// Blocks with the same terminator and the same last instruction.
+fn alike(func: &MFunc) -> Option<Vec<usize>> {
+    let reached = reachable(func);
+    let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, block) in func.blocks.iter().enumerate().filter(|(at, _)| reached[*at]) {
+        if let Some(last) = block.lines.last() {
+            groups.entry(format!("{:?} {:?} {:?}", block.term, last.inst, last.core)).or_default().push(at);
+        }
+    }
+    groups.into_values().filter(|group| group.len() > 1).min_by_key(|group| group[0])
+}
+
+/// How many instructions at the end all blocks of the group share.
+fn common(func: &MFunc, group: &[usize]) -> usize {
+    let lines = |at: usize| func.blocks[at].lines.iter().rev().map(|line| (line.inst, line.core));
+    let first = group[0];
+    let shared = |at: &usize| lines(first).zip(lines(*at)).take_while(|(a, b)| a == b).count();
+    group[1..].iter().map(shared).min().unwrap_or(0)
+}
+
+fn share(func: &mut MFunc, group: &[usize], length: usize) {
+    let whole = group.iter().copied().find(|&at| at != 0 && func.blocks[at].lines.len() == length);
+    let end = whole.unwrap_or_else(|| {
+        let from = &func.blocks[group[0]];
+        let lines = from.lines[from.lines.len() - length..].to_vec();
+        let (term, span) = (from.term, from.span);
+        func.blocks.push(MBlock { lines, term, span, cold: true });
+        func.blocks.len() - 1
+    });
+    func.blocks[end].cold = group.iter().all(|&at| func.blocks[at].cold);
+    for &at in group.iter().filter(|&&at| at != end) {
+        let block = &mut func.blocks[at];
+        block.lines.truncate(block.lines.len() - length);
+        block.term = Term::Jump(BlockId(end as u32));
+    }
+}
