@@ -55,7 +55,8 @@ impl Case {
         };
         let comments: Vec<&str> = head.lines().take_while(|line| line.starts_with('#')).collect();
         let sql: Vec<&str> = head.lines().skip(comments.len()).collect();
-        let snapshot = comments.iter().find_map(|line| line.strip_prefix("# snapshot:")).map(|name| name.trim().to_string());
+        let snapshot =
+            comments.iter().find_map(|line| line.strip_prefix("# snapshot:")).map(|name| name.trim().to_string());
         Case { head: head.to_string(), sql: sql.join("\n").trim_end().to_string(), snapshot, error }
     }
 }

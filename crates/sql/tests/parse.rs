@@ -123,7 +123,10 @@ fn literals() {
 
 #[test]
 fn other_expressions() {
-    check("select case when a then 1 else 2 end, case a when 1 then b end", "SELECT CASE WHEN a THEN 1 ELSE 2 END, CASE a WHEN 1 THEN b END");
+    check(
+        "select case when a then 1 else 2 end, case a when 1 then b end",
+        "SELECT CASE WHEN a THEN 1 ELSE 2 END, CASE a WHEN 1 THEN b END",
+    );
     check(
         "select cast(a as double precision), a::bigint unsigned, a::varchar",
         "SELECT CAST(a AS double precision), CAST(a AS bigint unsigned), CAST(a AS text)",
@@ -321,7 +324,9 @@ fn size_and_depth_are_bounded() {
             assert_eq!(code(&nested(n)), "too-deep", "{open} {n}");
         }
     }
-    for chain in [" + 1", " and true", " or a", " is null", "::int", " between 1 and 2", " -> b", " notnull", "[1]", " in (1)"] {
+    for chain in
+        [" + 1", " and true", " or a", " is null", "::int", " between 1 and 2", " -> b", " notnull", "[1]", " in (1)"]
+    {
         let long = format!("select a{}", chain.repeat(50_000));
         assert!(matches!(code(&long), "too-deep" | "unsupported"), "{chain}");
     }
@@ -337,7 +342,8 @@ fn size_and_depth_are_bounded() {
 
 #[test]
 fn hostile_nests_take_no_exponential_time() {
-    for part in ["f(", "cast(", "case ", "interval ", "exists(", "array[", "extract(", "substring(", "(case ", "x in ("] {
+    for part in ["f(", "cast(", "case ", "interval ", "exists(", "array[", "extract(", "substring(", "(case ", "x in ("]
+    {
         for n in [30, 49, 400] {
             let sql = format!("select {}", part.repeat(n));
             assert!(parse(&sql).is_err(), "{part}");

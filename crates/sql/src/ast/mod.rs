@@ -265,9 +265,7 @@ impl Expr {
         }
         let (a, b) = (self.children(), other.children());
         let heads = match (&self.kind, &other.kind) {
-            (ExprKind::Column(a), ExprKind::Column(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
-            }
+            (ExprKind::Column(a), ExprKind::Column(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
             (ExprKind::Field(_, a), ExprKind::Field(_, b)) => a.same(b),
             (ExprKind::Number(a), ExprKind::Number(b))
             | (ExprKind::Text(a), ExprKind::Text(b))
@@ -280,10 +278,9 @@ impl Expr {
             (ExprKind::Is { what: a, negated: m, .. }, ExprKind::Is { what: b, negated: n, .. }) => a == b && m == n,
             (ExprKind::InList { negated: m, .. }, ExprKind::InList { negated: n, .. })
             | (ExprKind::Between { negated: m, .. }, ExprKind::Between { negated: n, .. }) => m == n,
-            (
-                ExprKind::Case { operand: a, otherwise: x, .. },
-                ExprKind::Case { operand: b, otherwise: y, .. },
-            ) => a.is_some() == b.is_some() && x.is_some() == y.is_some(),
+            (ExprKind::Case { operand: a, otherwise: x, .. }, ExprKind::Case { operand: b, otherwise: y, .. }) => {
+                a.is_some() == b.is_some() && x.is_some() == y.is_some()
+            }
             (ExprKind::Cast { to: a, .. }, ExprKind::Cast { to: b, .. }) => a == b,
             (ExprKind::Call(a), ExprKind::Call(b)) => {
                 let star = |call: &Call| matches!(call.args, Args::Star(_));

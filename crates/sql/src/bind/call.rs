@@ -9,9 +9,30 @@ use bpfquery_plan::{self as plan, AggregateCall};
 
 /// Functions of the language's design that are not there yet.
 const PLANNED: [&str; 24] = [
-    "any_value", "approx_count_distinct", "approx_percentile", "arg_max", "bit_or", "bool_and", "bool_or", "every",
-    "first_value", "hop", "kstack", "last_value", "left", "length", "lhist", "lower", "ntop", "now", "session", "stddev",
-    "substr", "upper", "ustack", "variance",
+    "any_value",
+    "approx_count_distinct",
+    "approx_percentile",
+    "arg_max",
+    "bit_or",
+    "bool_and",
+    "bool_or",
+    "every",
+    "first_value",
+    "hop",
+    "kstack",
+    "last_value",
+    "left",
+    "length",
+    "lhist",
+    "lower",
+    "ntop",
+    "now",
+    "session",
+    "stddev",
+    "substr",
+    "upper",
+    "ustack",
+    "variance",
 ];
 
 impl Binder<'_> {
@@ -76,7 +97,9 @@ impl Binder<'_> {
             (Some(_), None) | (None, Some(_)) => false,
         };
         let known = self.aggregates.iter().position(|other| {
-            other.function == call.function && same(&other.argument, &call.argument) && same(&other.filter, &call.filter)
+            other.function == call.function
+                && same(&other.argument, &call.argument)
+                && same(&other.filter, &call.filter)
         });
         known.unwrap_or_else(|| {
             self.aggregates.push(call);
@@ -112,10 +135,12 @@ fn wrong_count(definition: &dyn Aggregate, given: &[Expr], span: Span) -> Failur
 
 fn unknown(name: &Name) -> Failure {
     if PLANNED.iter().any(|planned| planned.eq_ignore_ascii_case(&name.text)) {
-        return Diagnostic::new("unsupported", name.span, format!("function {} is not supported yet", name.text)).into();
+        return Diagnostic::new("unsupported", name.span, format!("function {} is not supported yet", name.text))
+            .into();
     }
     let near = nearest(&name.text, scalar_names().chain(aggregate_names()));
-    let diagnostic = Diagnostic::new("unknown-function", name.span, format!("function \"{}\" does not exist", name.text));
+    let diagnostic =
+        Diagnostic::new("unknown-function", name.span, format!("function \"{}\" does not exist", name.text));
     match near {
         Some(_) => diagnostic.did_you_mean(near),
         None => {

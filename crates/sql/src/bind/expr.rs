@@ -231,7 +231,9 @@ fn number(digits: &str, span: Span) -> Result<plan::Expr> {
         Ok(value) if value.is_finite() => {
             Ok(plan::Expr::new(plan::ExprKind::Literal(Datum::Double(value)), SqlType::Double, span))
         }
-        _ => Err(Diagnostic::new("out-of-range", span, format!("{digits} is out of range for double precision")).into()),
+        _ => {
+            Err(Diagnostic::new("out-of-range", span, format!("{digits} is out of range for double precision")).into())
+        }
     }
 }
 

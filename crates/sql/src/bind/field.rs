@@ -58,7 +58,9 @@ fn refuse(wrong: Wrong, base: &Expr, name: &Name) -> Failure {
             let fact = format!("there is no \"{text}\" in a value of type {}", base.ty);
             let diagnostic = Diagnostic::new("no-struct", name.span, fact);
             match &base.ty {
-                SqlType::Pointer { to: Pointee::Char, .. } | SqlType::Text { .. } => diagnostic.help("text has no fields"),
+                SqlType::Pointer { to: Pointee::Char, .. } | SqlType::Text { .. } => {
+                    diagnostic.help("text has no fields")
+                }
                 SqlType::Pointer { to: Pointee::Value(_), .. } => {
                     diagnostic.help("a pointer to a pointer cannot be followed yet")
                 }

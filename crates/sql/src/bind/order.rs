@@ -60,7 +60,9 @@ pub(super) fn position(key: &Expr, count: usize, clause: &str) -> Result<Option<
         }
         ExprKind::Number(_) | ExprKind::Text(_) => {
             let fact = format!("non-integer constant in {clause}");
-            Err(Diagnostic::new("unknown-position", key.span, fact).help("name a column in double quotes, or none").into())
+            Err(Diagnostic::new("unknown-position", key.span, fact)
+                .help("name a column in double quotes, or none")
+                .into())
         }
         _ => Ok(None),
     }

@@ -127,7 +127,8 @@ impl<'a> Scope<'a> {
     /// What was probably meant by a name that no column has.
     fn help(&self, diagnostic: Diagnostic, name: &Name, near: Option<&str>) -> Diagnostic {
         if self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(&name.text)) {
-            return diagnostic.help("it is an output name: only GROUP BY and ORDER BY know those; repeat its expression");
+            return diagnostic
+                .help("it is an output name: only GROUP BY and ORDER BY know those; repeat its expression");
         }
         let others = self.relation_name().into_iter().chain(["args"]);
         match near.or_else(|| nearest(&name.text, others)) {

@@ -30,7 +30,9 @@ impl Binder<'_> {
         }
         if let Some(of) = of.filter(|of| !self.scope.is_relation(of)) {
             let fact = format!("\"{}\" is no relation of this query", of.text);
-            return Err(Diagnostic::new("unknown-relation", of.span, fact).did_you_mean(self.scope.relation_name()).into());
+            return Err(Diagnostic::new("unknown-relation", of.span, fact)
+                .did_you_mean(self.scope.relation_name())
+                .into());
         }
         let relation = &self.scope.relation;
         let item = |index: usize| Item {

@@ -10,7 +10,8 @@ use sqlparser::ast as sp;
 /// The call and its span, from the name to the last parenthesis.
 pub(super) fn call(exprs: &Exprs<'_>, function: sp::Function) -> Result<(Call, Span)> {
     let tokens = exprs.tokens;
-    let sp::Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } = function;
+    let sp::Function { name, uses_odbc_syntax, parameters, args, within_group, filter, null_treatment, over } =
+        function;
     let parts = names(tokens, name, tokens.span_at(0))?;
     let path = parts.iter().fold(Span::default(), |all, part| all.to(part.span));
     let open = tokens.after(path);
@@ -24,7 +25,9 @@ pub(super) fn call(exprs: &Exprs<'_>, function: sp::Function) -> Result<(Call, S
         return Err(unsupported(span, "a second list of arguments"));
     }
     let [name] = &parts[..] else {
-        return Err(Diagnostic::new("unknown-function", path, "functions are in no schema").help("name the function alone").into());
+        return Err(Diagnostic::new("unknown-function", path, "functions are in no schema")
+            .help("name the function alone")
+            .into());
     };
     let args = arguments(exprs, args, name, span)?;
     if !within_group.is_empty() {

@@ -108,10 +108,11 @@ impl Dialect for BpfDialect {
         }
         // sqlparser binds `~` tighter than `+`; PostgreSQL's grammar gives it the precedence of any other operator.
         parser.advance_token();
-        Some(parser.parse_subexpr(OTHER_OPERATOR).map(|expr| Expr::UnaryOp {
-            op: sqlparser::ast::UnaryOperator::BitwiseNot,
-            expr: Box::new(expr),
-        }))
+        Some(
+            parser
+                .parse_subexpr(OTHER_OPERATOR)
+                .map(|expr| Expr::UnaryOp { op: sqlparser::ast::UnaryOperator::BitwiseNot, expr: Box::new(expr) }),
+        )
     }
 
     fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {

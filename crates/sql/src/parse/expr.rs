@@ -179,7 +179,8 @@ impl<'a> Exprs<'a> {
 
     /// `INTERVAL '1 second'`, `INTERVAL '1' SECOND`.
     fn interval(&self, interval: sp::Interval) -> Result<Wide> {
-        let sp::Interval { value, leading_field, leading_precision, last_field, fractional_seconds_precision } = interval;
+        let sp::Interval { value, leading_field, leading_precision, last_field, fractional_seconds_precision } =
+            interval;
         let value = self.deeper(*value)?;
         let keyword = self.tokens.before(value.outer).filter(|index| self.tokens.word_at(*index, "INTERVAL"));
         let Some(keyword) = keyword else {
@@ -344,7 +345,9 @@ impl<'a> Exprs<'a> {
         };
         match kind {
             sp::CastKind::TryCast | sp::CastKind::SafeCast => return Err(unsupported(span, "TRY_CAST")),
-            sp::CastKind::Cast | sp::CastKind::DoubleColon if format => return Err(unsupported(at, "FORMAT of a cast")),
+            sp::CastKind::Cast | sp::CastKind::DoubleColon if format => {
+                return Err(unsupported(at, "FORMAT of a cast"));
+            }
             sp::CastKind::Cast | sp::CastKind::DoubleColon => {}
         }
         let to = types::sql_type(&data_type, at)?;
@@ -370,7 +373,9 @@ impl<'a> Exprs<'a> {
             sp::Expr::ILike { expr, .. } => behind(*expr, "ILIKE"),
             sp::Expr::SimilarTo { expr, .. } => behind(*expr, "SIMILAR TO"),
             sp::Expr::RLike { expr, .. } => behind(*expr, "RLIKE"),
-            sp::Expr::IsDistinctFrom(left, _) | sp::Expr::IsNotDistinctFrom(left, _) => behind(*left, "IS DISTINCT FROM"),
+            sp::Expr::IsDistinctFrom(left, _) | sp::Expr::IsNotDistinctFrom(left, _) => {
+                behind(*left, "IS DISTINCT FROM")
+            }
             sp::Expr::IsJson { expr, .. } => behind(*expr, "IS JSON"),
             sp::Expr::IsNormalized { expr, .. } => behind(*expr, "IS NORMALIZED"),
             sp::Expr::InSubquery { expr, .. } => behind(*expr, "IN with a subquery"),

@@ -29,8 +29,29 @@ const MAX_REPEATS: usize = 100;
 
 /// Statements of SQL that are not SELECT, and those that the language's design adds.
 const STATEMENTS: [&str; 23] = [
-    "ALTER", "ANALYZE", "BEGIN", "COMMIT", "COPY", "CREATE", "DEALLOCATE", "DELETE", "DESCRIBE", "DROP", "EXECUTE", "EXPLAIN",
-    "GRANT", "INSERT", "MERGE", "PREPARE", "ROLLBACK", "SET", "SHOW", "TABLE", "TRUNCATE", "UPDATE", "VALUES",
+    "ALTER",
+    "ANALYZE",
+    "BEGIN",
+    "COMMIT",
+    "COPY",
+    "CREATE",
+    "DEALLOCATE",
+    "DELETE",
+    "DESCRIBE",
+    "DROP",
+    "EXECUTE",
+    "EXPLAIN",
+    "GRANT",
+    "INSERT",
+    "MERGE",
+    "PREPARE",
+    "ROLLBACK",
+    "SET",
+    "SHOW",
+    "TABLE",
+    "TRUNCATE",
+    "UPDATE",
+    "VALUES",
 ];
 
 /// Reads one SELECT statement; a semicolon may follow it.
@@ -76,7 +97,9 @@ fn read(text: &str) -> Result<Ast> {
 /// The statement must start with SELECT.
 fn first_word(tokens: &Tokens<'_>) -> Result<()> {
     let Some(first) = tokens.list.iter().find(|tok| tok.token != Token::SemiColon) else {
-        return Err(Diagnostic::new("empty-query", Span::new(0, 0), "the query is empty").help("select pid, comm from …").into());
+        return Err(Diagnostic::new("empty-query", Span::new(0, 0), "the query is empty")
+            .help("select pid, comm from …")
+            .into());
     };
     let text = slice(tokens.text, first.span).to_uppercase();
     match first.token {
@@ -85,7 +108,11 @@ fn first_word(tokens: &Tokens<'_>) -> Result<()> {
         _ if STATEMENTS.contains(&text.as_str()) => return Err(statement(tokens, first.span, &text)),
         _ => {}
     }
-    let diagnostic = Diagnostic::new("syntax", first.span, format!("a query starts with SELECT, not with \"{}\"", slice(tokens.text, first.span)));
+    let diagnostic = Diagnostic::new(
+        "syntax",
+        first.span,
+        format!("a query starts with SELECT, not with \"{}\"", slice(tokens.text, first.span)),
+    );
     let near = nearest(&text, STATEMENTS.into_iter().chain(["SELECT", "WITH"]));
     Err(diagnostic.did_you_mean(near).into())
 }

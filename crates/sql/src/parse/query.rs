@@ -148,7 +148,9 @@ impl<'a> Clauses<'a> {
     fn items(&self, projection: Vec<sp::SelectItem>) -> Result<Vec<SelectItem>> {
         if projection.is_empty() {
             let span = self.clause(&["SELECT"]);
-            return Err(Diagnostic::new("syntax", span, "SELECT names no columns").help("select * shows the usual ones").into());
+            return Err(Diagnostic::new("syntax", span, "SELECT names no columns")
+                .help("select * shows the usual ones")
+                .into());
         }
         let mut items = Vec::new();
         // Where the item before ended; stars have only their own token.
@@ -178,10 +180,12 @@ impl<'a> Clauses<'a> {
             sp::SelectItem::QualifiedWildcard(of, options) => {
                 let span = self.star(options)?;
                 match of {
-                    sp::SelectItemQualifiedWildcardKind::ObjectName(name) => match &relation::names(self.tokens, name, span)?[..] {
-                        [of] => Ok(SelectItem::Star { span: of.span.to(span), of: Some(of.clone()) }),
-                        _ => Err(unsupported(span, "the star of a field")),
-                    },
+                    sp::SelectItemQualifiedWildcardKind::ObjectName(name) => {
+                        match &relation::names(self.tokens, name, span)?[..] {
+                            [of] => Ok(SelectItem::Star { span: of.span.to(span), of: Some(of.clone()) }),
+                            _ => Err(unsupported(span, "the star of a field")),
+                        }
+                    }
                     sp::SelectItemQualifiedWildcardKind::Expr(_) => Err(unsupported(span, "the star of an expression")),
                 }
             }
@@ -202,7 +206,9 @@ impl<'a> Clauses<'a> {
         let here = after.into_iter().find(|tok| matches!(tok.token, Token::SingleQuotedString(_)));
         let span = here.map_or(expr, |tok| tok.span);
         let fact = format!("a text cannot name a column: '{}'", alias.value);
-        Err(Diagnostic::new("syntax", span, fact).help("put a name in double quotes, or an operator before the text").into())
+        Err(Diagnostic::new("syntax", span, fact)
+            .help("put a name in double quotes, or an operator before the text")
+            .into())
     }
 
     fn star(&self, options: sp::WildcardAdditionalOptions) -> Result<Span> {
@@ -272,7 +278,9 @@ impl<'a> Clauses<'a> {
                 Ok((limit, offset))
             }
             Some(sp::LimitClause::OffsetCommaLimit { .. }) => Err::<_, Failure>(
-                Diagnostic::new("syntax", self.clause(&["LIMIT"]), "LIMIT takes one number").help("LIMIT n OFFSET m").into(),
+                Diagnostic::new("syntax", self.clause(&["LIMIT"]), "LIMIT takes one number")
+                    .help("LIMIT n OFFSET m")
+                    .into(),
             ),
         }
     }

@@ -108,7 +108,11 @@ pub(super) fn name(tokens: &Tokens<'_>, ident: &sp::Ident) -> Name {
 }
 
 /// The arguments behind a name, and the span of both.
-fn arguments(tokens: &Tokens<'_>, args: Option<sp::TableFunctionArgs>, name: Span) -> Result<(Option<Vec<Argument>>, Span)> {
+fn arguments(
+    tokens: &Tokens<'_>,
+    args: Option<sp::TableFunctionArgs>,
+    name: Span,
+) -> Result<(Option<Vec<Argument>>, Span)> {
     let Some(sp::TableFunctionArgs { args, settings }) = args else { return Ok((None, name)) };
     let close = tokens.span_at(tokens.closing(tokens.after(name)));
     let whole = name.to(close);
@@ -139,7 +143,9 @@ fn argument(tokens: &Tokens<'_>, arg: sp::FunctionArg, whole: Span) -> Result<Ar
 /// The value of a constant argument.
 fn constant(expr: &Expr) -> Option<Literal> {
     match &expr.kind {
-        ExprKind::Number(digits) => crate::number::integer(digits).and_then(|n| i64::try_from(n).ok()).map(Literal::Int),
+        ExprKind::Number(digits) => {
+            crate::number::integer(digits).and_then(|n| i64::try_from(n).ok()).map(Literal::Int)
+        }
         ExprKind::Text(text) => Some(Literal::Text(text.clone())),
         ExprKind::Interval(text) => crate::number::duration(text).map(Literal::Duration),
         ExprKind::Unary(UnaryOp::Neg, inner) => match constant(inner)? {

@@ -38,9 +38,8 @@ pub(super) fn parser(error: &ParserError, tokens: &Tokens<'_>, dialect: &BpfDial
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
     };
     let (fact, location) = split_location(message);
-    let at = location.map_or(tokens.list.len(), |location| {
-        tokens.at(u32::try_from(tokens.offset(location)).unwrap_or(u32::MAX))
-    });
+    let at = location
+        .map_or(tokens.list.len(), |location| tokens.at(u32::try_from(tokens.offset(location)).unwrap_or(u32::MAX)));
     let wanted = fact.strip_prefix("Expected: ").or_else(|| fact.strip_prefix("Expected "));
     let wanted = wanted.map(|rest| rest.split(", found: ").next().unwrap_or(rest));
     match wanted {

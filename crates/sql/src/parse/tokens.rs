@@ -110,7 +110,9 @@ fn globs(all: Vec<Tok>, text: &str) -> Vec<Tok> {
         let tok = &all[at];
         let after_distinct = out.last().is_some_and(|before| is_word(before, "DISTINCT"));
         let opens = match &tok.token {
-            Token::Word(w) => matches!(w.keyword, Keyword::FROM | Keyword::JOIN) && w.quote_style.is_none() && !after_distinct,
+            Token::Word(w) => {
+                matches!(w.keyword, Keyword::FROM | Keyword::JOIN) && w.quote_style.is_none() && !after_distinct
+            }
             Token::Comma => in_from,
             _ => false,
         };
@@ -130,7 +132,8 @@ fn ends_from(tok: &Tok) -> bool {
 
 /// Copies the tokens of a dotted name from `at` on; those between two dots become one word if a `*` or `?` is among them.
 fn relation_name(all: &[Tok], mut at: usize, out: &mut Vec<Tok>, text: &str) -> usize {
-    let part_of_name = |tok: &Tok| matches!(tok.token, Token::Word(_) | Token::Mul | Token::Placeholder(_) | Token::Number(..));
+    let part_of_name =
+        |tok: &Tok| matches!(tok.token, Token::Word(_) | Token::Mul | Token::Placeholder(_) | Token::Number(..));
     let mut dotted = false;
     loop {
         let start = at;

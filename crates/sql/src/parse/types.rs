@@ -33,7 +33,8 @@ pub(super) fn sql_type(ty: &T, at: Span) -> Result<SqlType> {
     })
 }
 
-const KNOWN: &str = "types are boolean, smallint, integer, bigint (each also unsigned: bigint unsigned), text, double precision";
+const KNOWN: &str =
+    "types are boolean, smallint, integer, bigint (each also unsigned: bigint unsigned), text, double precision";
 
 /// The index of the last token of the type whose first is at `first`.
 pub(super) fn end(tokens: &Tokens<'_>, first: usize) -> usize {
