@@ -22,7 +22,7 @@ enum Binds {
 }
 
 impl Expr {
-    /// As SQL, where column `i` has the name `columns[i]` and parameters are called by name if they are known.
+    /// As SQL, where column `i` has the name `columns[i]` (`#i` where that is empty or missing) and parameters are called by name if they are known.
     pub fn text(&self, columns: &[String], params: &[Param]) -> String {
         Printer { columns, params }.at(self, Binds::Or)
     }
@@ -65,7 +65,8 @@ impl Printer<'_> {
     }
 
     fn column(&self, id: ColumnId) -> String {
-        self.columns.get(id.0 as usize).map_or_else(|| format!("#{}", id.0), |name| ident(name))
+        let name = self.columns.get(id.0 as usize).filter(|name| !name.is_empty());
+        name.map_or_else(|| format!("#{}", id.0), |name| ident(name))
     }
 
     fn param(&self, at: u32) -> String {

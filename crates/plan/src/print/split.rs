@@ -98,10 +98,14 @@ fn user(plan: &UserPlan, params: &[Param]) -> String {
             names(key).into_iter().chain(names(state)).collect()
         }
     };
-    for step in &plan.steps {
+    let last = plan.steps.iter().rposition(|step| matches!(step, Step::Project(_)));
+    for (at, step) in plan.steps.iter().enumerate() {
         line(&mut out, 1, self::step(step, &columns, params));
         if let Step::Project(exprs) = step {
-            columns = exprs.iter().map(|e| projected(e, &columns)).collect();
+            columns = match Some(at) == last {
+                true => plan.output.iter().map(|column| column.name.clone()).collect(),
+                false => exprs.iter().map(|e| projected(e, &columns)).collect(),
+            };
         }
     }
     line(&mut out, 1, format!("output {}", list(&plan.output, |c| format!("{} {}", ident(&c.name), c.ty))));
@@ -117,11 +121,11 @@ fn step(step: &Step, columns: &[String], params: &[Param]) -> String {
     }
 }
 
-/// A projected column keeps its name; what is computed has none, and prints as its position.
+/// A projected column keeps its name; what is computed on the way has none, and prints as its position.
 fn projected(expr: &Expr, columns: &[String]) -> String {
     match &expr.kind {
         crate::ExprKind::Column(id) => columns.get(id.0 as usize).cloned().unwrap_or_default(),
-        _ => expr.text(columns, &[]),
+        _ => String::new(),
     }
 }
 

@@ -4,12 +4,11 @@
 //! x AND true == x;  x AND false == false;  x OR false == x;  x OR true == true;  x AND x == x;  x OR x == x
 //! NOT NOT x == x;  NOT (a < b) == a >= b;  NOT (x AND y) == NOT x OR NOT y;  NOT (x OR y) == NOT x AND NOT y
 //! x IS NULL == false                                                       x never NULL
-//! Filter[NULL] == Filter[false]                                            a row passes only if the condition is true
+//! Filter[NULL] == Filter[false];  Filter[x OR NULL] == Filter[x]           a row passes only if the condition is true
 //! ```
 //! `x AND NULL` stays: it is false where x is. `x OR NOT x` stays: it is NULL where x is.
 
 use super::every_expr;
-use super::fold_constants::is_null;
 use crate::{Datum, Expr, ExprKind, Plan, UnaryOp};
 use bpfquery_catalog::SqlType;
 
@@ -89,13 +88,16 @@ fn not(a: Expr, span: bpfquery_diag::Span) -> Expr {
     Expr::new(kind, SqlType::Bool, span)
 }
 
-/// In a filter NULL is as good as false, alone or as an operand of AND.
-fn as_condition(predicate: Expr) -> Expr {
-    let never = match &predicate.kind {
-        ExprKind::And(list) => list.iter().any(is_null),
-        _ => is_null(&predicate),
-    };
-    if never { Expr::bool(false, predicate.span) } else { predicate }
+/// In a filter NULL is as good as false, alone or as an operand of AND and OR; below NOT it is not.
+fn as_condition(expr: Expr) -> Expr {
+    let Expr { kind, ty, span } = expr;
+    let each = |list: Vec<Expr>| list.into_iter().map(as_condition).collect();
+    match kind {
+        ExprKind::And(list) => connect(each(list), false, ExprKind::And, span),
+        ExprKind::Or(list) => connect(each(list), true, ExprKind::Or, span),
+        ExprKind::Literal(Datum::Null) => Expr::bool(false, span),
+        kind => Expr { kind, ty, span },
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +145,9 @@ mod tests {
     #[test]
     fn a_filter_takes_null_for_false_and_a_column_does_not() {
         check_rule(super::apply, Q::scan().filter(and(x(), null_bool())), "Filter [false]\n  Scan");
-        check_rule(super::apply, Q::scan().filter(or(x(), null_bool())), "Filter [ppid = 1 OR NULL]\n  Scan");
+        check_rule(super::apply, Q::scan().filter(or(x(), null_bool())), "Filter [ppid = 1]\n  Scan");
         check_expr(super::apply, null_bool(), "NULL");
+        // x IS NULL is not x: a NULL below another operator is that operator's.
+        check_rule(super::apply, Q::scan().filter(is_null(null_bool())), "Filter [NULL IS NULL]\n  Scan");
     }
 }

@@ -292,6 +292,40 @@ fn having_order_and_limit_come_after_grouping() {
 }
 
 #[test]
+fn what_is_computed_on_the_way_has_a_number_or_its_final_name() {
+    let sum = || Q::scan().aggregate(&[], vec![call("sum", Some(col("flags")))]);
+    check(
+        sum().filter(lt(int(1), col("#0 decimal"))),
+        "
+        kernel k0: tracepoint.t.e
+          groups, at most 1
+          state, 24 bytes
+            sum_seen unsigned bigint @0 = count(flags)
+            sum decimal(38,0) @8 = sum(flags)
+        user: groups
+          project CASE WHEN sum_seen = 0 THEN NULL ELSE sum END
+          filter 1 < sum
+          output sum decimal(38,0)
+        ",
+    );
+    check(
+        sum().filter(lt(int(1), col("#0 decimal"))).project(&[("twice", plus(col("#0 decimal"), col("#0 decimal")))]),
+        "
+        kernel k0: tracepoint.t.e
+          groups, at most 1
+          state, 24 bytes
+            sum_seen unsigned bigint @0 = count(flags)
+            sum decimal(38,0) @8 = sum(flags)
+        user: groups
+          project CASE WHEN sum_seen = 0 THEN NULL ELSE sum END
+          filter 1 < #0
+          project #0 + #0
+          output twice decimal(38,0)
+        ",
+    );
+}
+
+#[test]
 fn distinct_rows_are_groups_that_exist() {
     check(
         Q::scan().aggregate(&[("flags", col("flags"))], Vec::new()),
