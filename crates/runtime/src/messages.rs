@@ -87,7 +87,7 @@ mod tests {
         listen(false);
         assert!(ObjectBuilder::default().open_memory(b"no object").is_err());
         let heard = take();
-        assert!(heard.iter().any(|message| message.contains("failed to open object")), "{heard:?}");
+        assert!(heard.iter().any(|message| message.contains("is not a proper ELF object")), "{heard:?}");
         assert!(take().is_empty());
     }
 

@@ -1,0 +1,153 @@
+//! Queries on the running kernel, compiled as the façade does, and a workload of the test's own to trace.
+//!
+//! Needs root, and fails without.
+
+#![allow(dead_code, unsafe_code, reason = "each test uses a part of it; the workload is made of system calls")]
+
+use bpfquery_codegen::lower::{Facts, Lowered, lower};
+use bpfquery_codegen::{emit, passes};
+use bpfquery_diag::{Result, render};
+use bpfquery_host::Live;
+use bpfquery_plan::{Expr, ExprKind, Output, optimise, split};
+use bpfquery_runtime::{Flow, Options, PartialWindow, Receiver, Report, Session, Stop};
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver as Channel, Sender, channel};
+use std::thread::JoinHandle;
+
+pub(crate) mod printed;
+
+/// The object of a query, for this kernel.
+pub(crate) fn compile(sql: &str) -> Vec<u8> {
+    compile_as("bpfquery", sql)
+}
+
+/// The same with a name for its program, by which it is found among the kernel's programs.
+pub(crate) fn compile_as(name: &str, sql: &str) -> Vec<u8> {
+    object(name, sql).unwrap_or_else(|failure| panic!("{sql}: {}", render(&failure, sql)))
+}
+
+fn object(name: &str, sql: &str) -> Result<Vec<u8>> {
+    let kernel = Live::new();
+    let bound = bpfquery_sql::bind(&bpfquery_sql::parse(sql)?, &kernel, &bpfquery_sql::BindOptions { pid: None })?;
+    let split = split(&optimise(bound)?.0)?;
+    let fragment = &split.kernel[0];
+    let lowered = lower(name, fragment, &split.params, &Facts::default())?;
+    let mut func = lowered.func.clone();
+    passes::run(&mut func)?;
+    let program = emit::generate(&func, emit::Target { isa_v4: false })?;
+    let mut used = BTreeSet::new();
+    let mut note = |expr: &Expr| {
+        expr.walk(&mut |part| {
+            if let ExprKind::Column(id) = &part.kind {
+                used.insert(id.0 as usize);
+            }
+        });
+    };
+    fragment.filter.iter().for_each(&mut note);
+    if let Output::Rows { values, .. } = &fragment.output {
+        values.iter().for_each(&mut note);
+    }
+    bpfquery_object::build(&bpfquery_object::Parts {
+        sql,
+        split: &split,
+        lowered: &Lowered { func, ..lowered.clone() },
+        program: &program,
+        checks: bpfquery_catalog::checks(&fragment.relation, &used),
+        target: "portable".into(),
+        kernel: &kernel,
+    })
+}
+
+/// Loads and attaches.
+pub(crate) fn open(object: &[u8]) -> Session {
+    open_with(object, &Options::default())
+}
+
+pub(crate) fn open_with(object: &[u8], options: &Options) -> Session {
+    let opened = Session::open(object, &Live::new(), options);
+    opened.unwrap_or_else(|failure| panic!("is this root? {}", render(&failure, "")))
+}
+
+/// What a run gave: rows as text, batch by batch.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) batches: Vec<Vec<String>>,
+    pub(crate) partial: Vec<PartialWindow>,
+    /// Stop after so many batches.
+    pub(crate) enough: Option<usize>,
+}
+
+impl Seen {
+    pub(crate) fn rows(&self) -> Vec<String> {
+        self.batches.concat()
+    }
+}
+
+impl Receiver for Seen {
+    fn rows(&mut self, batch: arrow_array::RecordBatch) -> Result<Flow> {
+        self.batches.push(printed::rows(&batch));
+        let enough = self.enough.is_some_and(|enough| self.batches.len() >= enough);
+        Ok(if enough { Flow::Stop } else { Flow::Continue })
+    }
+
+    fn partial_window(&mut self, window: PartialWindow) {
+        self.partial.push(window);
+    }
+}
+
+pub(crate) fn run(session: Session, stop: Stop, seen: &mut Seen) -> Report {
+    session.run(stop, seen).unwrap_or_else(|failure| panic!("{}", render(&failure, "")))
+}
+
+/// A thread that calls `dup` with bad descriptors, on its own and when told; queries are filtered to its id.
+pub(crate) struct Worker {
+    pub(crate) tid: i32,
+    go: Sender<Vec<i32>>,
+    done: Channel<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    pub(crate) fn start() -> Worker {
+        let (go, work) = channel::<Vec<i32>>();
+        let (tell, done) = channel();
+        let (tell_tid, tid) = channel();
+        let thread = std::thread::spawn(move || {
+            // SAFETY: takes nothing.
+            tell_tid.send(unsafe { libc::gettid() }).unwrap();
+            for numbers in work {
+                for number in numbers {
+                    // SAFETY: a descriptor that is not open is refused.
+                    unsafe { libc::dup(number) };
+                }
+                tell.send(()).unwrap();
+            }
+        });
+        Worker { tid: tid.recv().unwrap(), go, done, thread: Some(thread) }
+    }
+
+    /// Keeps to this CPU.
+    pub(crate) fn on_cpu(self, cpu: usize) -> Worker {
+        // SAFETY: a set of CPUs is plain bits.
+        unsafe {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(cpu, &mut set);
+            assert_eq!(libc::sched_setaffinity(self.tid, size_of_val(&set), &raw const set), 0, "CPU {cpu}");
+        }
+        self
+    }
+
+    /// `dup` of each number, which must be no open descriptor; returns when they are done.
+    pub(crate) fn dup(&self, numbers: impl IntoIterator<Item = i32>) {
+        self.begin(numbers);
+        self.wait();
+    }
+
+    pub(crate) fn begin(&self, numbers: impl IntoIterator<Item = i32>) {
+        self.go.send(numbers.into_iter().collect()).unwrap();
+    }
+
+    pub(crate) fn wait(&self) {
+        self.done.recv().unwrap();
+    }
+}

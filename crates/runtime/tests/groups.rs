@@ -1,0 +1,119 @@
+//! Groups: whole runs, windows, and what does not fit.
+
+mod common;
+
+use bpfquery_runtime::{Ended, Stop};
+use common::{Seen, Worker, compile, open, run};
+use std::time::Duration;
+
+fn after(millis: u64) -> Stop {
+    Stop { after: Some(Duration::from_millis(millis)), ..Stop::default() }
+}
+
+#[test]
+fn two_cpus_are_counted_to_the_last_one() {
+    let workers = [Worker::start().on_cpu(0), Worker::start().on_cpu(1)];
+    let [one, two] = [workers[0].tid, workers[1].tid];
+    let sql = format!(
+        "select tid, count(*), sum(fildes), min(fildes), max(fildes) from tracepoint.syscalls.sys_enter_dup \
+         where tid = {one} or tid = {two} group by tid order by tid"
+    );
+    let session = open(&compile(&sql));
+    let numbers = 1_000_000..1_200_000;
+    workers.iter().for_each(|worker| worker.begin(numbers.clone()));
+    workers.iter().for_each(Worker::wait);
+    let mut seen = Seen::default();
+    let report = run(session, after(1), &mut seen);
+    let sum: i64 = numbers.clone().map(i64::from).sum();
+    let row = |tid: i32| format!("{tid} 200000 {sum} 1000000 1199999");
+    assert_eq!(seen.rows(), [row(one.min(two)), row(one.max(two))]);
+    assert_eq!((report.ended, report.received), (Ended::After, 2));
+    assert!(report.is_lossless(), "{report}");
+}
+
+#[test]
+fn without_group_by_there_is_one_row() {
+    let worker = Worker::start();
+    let sql = format!("select count(*), max(fildes) from tracepoint.syscalls.sys_enter_dup where tid = {}", worker.tid);
+    let rows = |work: &dyn Fn()| {
+        let session = open(&compile(&sql));
+        work();
+        let mut seen = Seen::default();
+        run(session, after(1), &mut seen);
+        seen.rows()
+    };
+    assert_eq!(rows(&|| worker.dup([1_000_007, 1_000_001])), ["2 1000007"]);
+    assert_eq!(rows(&|| {}), ["0 NULL"]);
+}
+
+#[test]
+fn thousands_of_groups_are_each_read_once() {
+    let worker = Worker::start();
+    let sql = format!(
+        "select fildes, count(*) from tracepoint.syscalls.sys_enter_dup where tid = {} group by fildes order by fildes",
+        worker.tid
+    );
+    let session = open(&compile(&sql));
+    let numbers = 1_000_000..1_008_000;
+    worker.dup(numbers.clone().chain(numbers.clone()));
+    let mut seen = Seen::default();
+    let report = run(session, after(1), &mut seen);
+    let expect: Vec<String> = numbers.map(|n| format!("{n} 2")).collect();
+    assert!(seen.rows() == expect, "{} groups", seen.rows().len());
+    assert!(report.is_lossless(), "{report}");
+}
+
+#[test]
+fn groups_that_do_not_fit_are_counted() {
+    let worker = Worker::start();
+    let sql = format!(
+        "select fildes, count(*) from tracepoint.syscalls.sys_enter_dup where tid = {} group by fildes",
+        worker.tid
+    );
+    let session = open(&compile(&sql));
+    let many = 100_000;
+    worker.dup(1_000_000..1_000_000 + many);
+    let mut seen = Seen::default();
+    let report = run(session, after(1), &mut seen);
+    assert!(report.lost() > 0 && !report.is_lossless(), "{report}");
+    assert_eq!(seen.rows().len() as u64 + report.lost(), many as u64, "{report}");
+}
+
+#[test]
+fn windows_come_as_they_close_and_hold_every_event_once() {
+    let worker = Worker::start();
+    let sql = format!(
+        "select tumble(interval '200 milliseconds') as w, count(*), min(fildes), max(fildes) \
+         from tracepoint.syscalls.sys_enter_dup where tid = {} group by w",
+        worker.tid
+    );
+    let session = open(&compile(&sql));
+    let many = 3_000;
+    let sender = std::thread::spawn(move || {
+        for number in 0..many {
+            worker.dup([1_000_000 + number]);
+            if number % 3 == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+    let mut seen = Seen::default();
+    let report = run(session, after(2_000), &mut seen);
+    sender.join().unwrap();
+    // A batch is a window: the last number of each is followed by the first of the next.
+    assert!(seen.batches.len() >= 5 && seen.batches.iter().all(|batch| batch.len() == 1), "{:?}", seen.batches);
+    let mut next = 1_000_000;
+    for row in seen.rows() {
+        let numbers: Vec<i64> = row.split(' ').skip(1).map(|n| n.parse().unwrap()).collect();
+        assert_eq!((numbers[1], numbers[2]), (next, next + numbers[0] - 1), "{row}");
+        next = numbers[2] + 1;
+    }
+    assert_eq!(next, 1_000_000 + i64::from(many));
+    let starts: Vec<i64> = seen.rows().iter().map(|row| row.split(' ').next().unwrap().parse().unwrap()).collect();
+    assert!(starts.windows(2).all(|pair| pair[0] < pair[1]), "{starts:?}");
+    assert!(starts.iter().all(|start| start % 200_000_000 == 0), "{starts:?}");
+    // The first began before the query did.
+    assert_eq!(seen.partial.first().map(|p| (p.start_ns, p.started_within)), Some((starts[0], true)));
+    assert!(seen.partial.len() <= 2 && seen.partial == report.partial_windows, "{:?}", seen.partial);
+    assert!(report.is_lossless(), "{report}");
+}
