@@ -441,6 +441,8 @@ fn expressions_are_bounded() {
     assert_eq!(code(&format!("SELECT pid FROM sched_switch WHERE pid = 1{}", " OR pid = 1".repeat(300))), "ok");
     assert_eq!(code(&format!("SELECT pid{} FROM sched_switch", " + 1".repeat(90))), "ok");
     assert_eq!(code(&format!("SELECT pid{} FROM sched_switch", " + 1".repeat(120))), "too-deep");
-    assert_eq!(code(&format!("SELECT pid{} FROM sched_switch", ", pid".repeat(20_000))), "ok");
-    assert_eq!(code(&format!("SELECT pid FROM sched_switch GROUP BY pid{}", ", pid".repeat(2_000))), "ok");
+    assert_eq!(code(&format!("SELECT pid{} FROM sched_switch", ", pid".repeat(1663))), "ok");
+    assert_eq!(code(&format!("SELECT pid{} FROM sched_switch", ", pid".repeat(1664))), "too-large");
+    assert_eq!(code(&format!("SELECT *{} FROM sched_switch", ", *".repeat(1000))), "too-large");
+    assert_eq!(code(&format!("SELECT pid FROM sched_switch GROUP BY pid{}", ", pid".repeat(1663))), "ok");
 }

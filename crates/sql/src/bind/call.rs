@@ -1,6 +1,6 @@
 //! Function calls: scalar ones become primitives, aggregates are gathered for the Aggregate operator.
 
-use super::{Binder, Place, aggregate_column};
+use super::{Binder, Place, aggregate_column, few};
 use crate::ast::{Args, Call, Expr, Name};
 use bpfquery_diag::{Diagnostic, Failure, Result, Span, nearest};
 use bpfquery_plan::aggregates::{Aggregate, aggregate, aggregate_names};
@@ -78,6 +78,7 @@ impl Binder<'_> {
         bound.filter = filter;
         let ty = bound.ty.clone();
         let index = self.shared(bound);
+        few(self.aggregates.len(), span)?;
         Ok(plan::Expr::new(aggregate_column(index), ty, span))
     }
 

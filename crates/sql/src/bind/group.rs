@@ -17,7 +17,7 @@ impl Binder<'_> {
             let (expr, alias) = self.key(written, ast)?;
             let name = alias.map_or_else(|| self.name(expr), |alias| alias.text.clone());
             let expr = self.value(expr)?;
-            if !keys.iter().any(|key| key.expr.same(&expr)) {
+            if !keys.iter().any(|key| alike(&key.expr, &expr) && key.expr.same(&expr)) {
                 keys.push(Item { name, expr });
             }
         }
@@ -91,6 +91,11 @@ impl Binder<'_> {
     }
 }
 
+/// Whether it is worth comparing both as a whole.
+fn alike(a: &plan::Expr, b: &plan::Expr) -> bool {
+    std::mem::discriminant(&a.kind) == std::mem::discriminant(&b.kind) && a.ty == b.ty
+}
+
 /// The name under which the select list shows the same expression.
 fn alias_of<'a>(key: &Expr, ast: &'a Ast) -> Option<&'a Name> {
     ast.items.iter().find_map(|item| match item {
@@ -109,7 +114,7 @@ impl Groups<'_> {
     /// An expression over rows and aggregates as one over keys and aggregates, from the outside in: the largest part that is
     /// a key counts.
     fn over(&self, expr: &plan::Expr) -> Result<plan::Expr> {
-        if let Some(at) = self.keys.iter().position(|key| key.expr.same(expr)) {
+        if let Some(at) = self.keys.iter().position(|key| alike(&key.expr, expr) && key.expr.same(expr)) {
             return Ok(self.column(at, expr));
         }
         match &expr.kind {

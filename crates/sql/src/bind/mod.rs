@@ -31,6 +31,9 @@ use std::sync::Arc;
 /// The largest expression after functions are expanded: some of them name an argument twice, and calls nest.
 pub(crate) const MAX_NODES: usize = 10_000;
 
+/// The most columns, keys of one clause, and aggregates: PostgreSQL's limit for columns.
+pub(crate) const MAX_COLUMNS: usize = 1664;
+
 /// What else a query should be bound with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BindOptions {
@@ -43,6 +46,9 @@ pub struct BindOptions {
 /// # Errors
 /// A diagnostic at the place to blame, or what `kernel` could not answer.
 pub fn bind(ast: &Ast, kernel: &dyn Kernel, options: &BindOptions) -> Result<Query> {
+    for list in [ast.items.len(), ast.group_by.len(), ast.order_by.len()] {
+        few(list, ast.span)?;
+    }
     let scope = Scope::new(kernel, ast)?;
     let mut binder = Binder { scope, params: Params::default(), aggregates: Vec::new(), place: Place::Select };
     let mut plan = binder.scan(ast);
@@ -123,6 +129,12 @@ fn bounded(expr: Expr) -> Result<Expr> {
     let mut nodes = 0usize;
     expr.walk(&mut |_| nodes += 1);
     if nodes <= MAX_NODES { Ok(expr) } else { Err(too_large(expr.span)) }
+}
+
+/// Refuses more than [`MAX_COLUMNS`] of something.
+fn few(count: usize, span: bpfquery_diag::Span) -> Result<()> {
+    let fact = format!("a query has at most {MAX_COLUMNS} columns, and as many keys and aggregates");
+    if count > MAX_COLUMNS { Err(Diagnostic::new("too-large", span, fact).into()) } else { Ok(()) }
 }
 
 fn too_large(span: bpfquery_diag::Span) -> bpfquery_diag::Failure {

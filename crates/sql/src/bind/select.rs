@@ -1,6 +1,6 @@
 //! The select list, and the projections that it becomes.
 
-use super::{Binder, Place, column_id, naming};
+use super::{Binder, Place, column_id, few, naming};
 use crate::ast::{Ast, Expr, ExprKind, Name, SelectItem};
 use bpfquery_diag::{Diagnostic, Result, Span};
 use bpfquery_plan::{self as plan, Item, Plan, SortKey, typing};
@@ -18,6 +18,7 @@ impl Binder<'_> {
                     items.push(Item { name, expr: self.value(expr)? });
                 }
             }
+            few(items.len(), ast.span)?;
         }
         Ok(items)
     }
