@@ -111,9 +111,9 @@ impl Maker<'_> {
 
     fn builtin(&mut self, builtin: Builtin, value: &Value) -> Result<(), String> {
         match (builtin, value) {
-            (Builtin::Comm, Value::Word(name)) => self.event = self.event.clone().comm(name),
-            (Builtin::Comm, Value::Text(name)) => self.event = self.event.clone().comm(&String::from_utf8_lossy(name)),
-            (Builtin::Comm, Value::Int(name)) => self.event = self.event.clone().comm(&name.to_string()),
+            (Builtin::Comm, Value::Word(name)) => self.name(name.as_bytes())?,
+            (Builtin::Comm, Value::Text(name)) => self.name(name)?,
+            (Builtin::Comm, Value::Int(name)) => self.name(name.to_string().as_bytes())?,
             (Builtin::Ppid, Value::Fault) => self.event.task = Memory::fault(Space::Kernel),
             (Builtin::Ppid, value) => self.parent(value)?,
             (Builtin::Ts, Value::Int(ns)) => self.event.ktime_ns = narrow(*ns)?,
@@ -140,6 +140,16 @@ impl Maker<'_> {
                 _,
             ) => return Err("the value is not of its type".to_string()),
         }
+        Ok(())
+    }
+
+    /// TASK_COMM_LEN is 16, with the NUL.
+    fn name(&mut self, name: &[u8]) -> Result<(), String> {
+        if name.len() > 15 {
+            return Err(format!("{} bytes are more than a name has", name.len()));
+        }
+        self.event.comm = [0; 16];
+        self.event.comm[..name.len()].copy_from_slice(name);
         Ok(())
     }
 

@@ -155,10 +155,11 @@ fn emit(
 ) -> Result<(), String> {
     // A map without keys is an array, whose index is no key.
     let keyed = matches!(&compiled.split.user.source, bpfquery_plan::Source::Groups { key, .. } if !key.fields.is_empty());
-    let mut emissions: BTreeMap<Option<u64>, Vec<Entry>> = BTreeMap::new();
+    // A window may have begun before the machine: its start is below zero then.
+    let mut emissions: BTreeMap<Option<i64>, Vec<Entry>> = BTreeMap::new();
     for entry in entries {
         let key = if keyed { entry.key } else { Vec::new() };
-        let window = engine.window(&key).map(|(start, _)| start);
+        let window = engine.window(&key).map(|(start, _)| start.cast_signed());
         emissions.entry(window).or_default().push(Entry { key, states: entry.values });
     }
     for groups in emissions.values() {
