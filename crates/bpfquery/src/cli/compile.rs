@@ -1,0 +1,13 @@
+//! `bpfquery compile`
+
+use crate::cli::args::CompileArgs;
+use crate::cli::{Result, Stop, input, output};
+use bpfquery::Options;
+
+pub(crate) fn run(args: &CompileArgs) -> Result {
+    let sql = input::sql(&args.source)?;
+    let (kernel, target) = input::kernel(&args.target)?;
+    let options = Options { target, ..Options::default() };
+    let compiled = bpfquery::compile(&sql, &*kernel, options).map_err(|failure| Stop::Failed(failure, sql))?;
+    output::file(&args.output, &compiled.object)
+}

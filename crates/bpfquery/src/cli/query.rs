@@ -1,0 +1,132 @@
+//! `bpfquery run`
+
+use crate::cli::args::RunArgs;
+use crate::cli::input::{self, Input};
+use crate::cli::params::{COMMAND_PID, values};
+use crate::cli::{Result, Stop, output};
+use arrow_array::RecordBatch;
+use bpfquery::{Target, compile};
+use bpfquery_catalog::Hook;
+use bpfquery_diag::{Diagnostic, Failure};
+use bpfquery_exec::arrow_schema;
+use bpfquery_host::Live;
+use bpfquery_object::Manifest;
+use bpfquery_plan::Source;
+use bpfquery_runtime::{Command, Ended, Flow, Options, PartialWindow, Receiver, Report, Session};
+use bpfquery_sink::{Emission, Sink};
+use std::io;
+
+pub(crate) fn run(args: &RunArgs) -> Result {
+    let kernel = Live::new();
+    let (sql, object) = match input::input(&args.source)? {
+        Input::Sql(sql) => {
+            let options = bpfquery::Options { target: Target::This, pid: args.pid };
+            let compiled = compile(&sql, &kernel, options).map_err(|failure| Stop::Failed(failure, sql.clone()))?;
+            (sql, compiled.object)
+        }
+        Input::Object(_) if args.pid.is_some() => return Err(usage("-p works on SQL, and this is an object").into()),
+        Input::Object(object) => (String::new(), object),
+    };
+    start(args, &kernel, &object).map_err(|stop| match stop {
+        Stop::Failed(failure, _) => Stop::Failed(failure, sql),
+        other => other,
+    })
+}
+
+fn start(args: &RunArgs, kernel: &Live, object: &[u8]) -> Result {
+    let manifest = Session::manifest_of(object)?;
+    let command = args.command.as_ref().map(|words| Command::spawn(&words.0)).transpose()?;
+    let mut given = args.params.clone();
+    given.extend(command.as_ref().map(|command| (COMMAND_PID.to_string(), command.pid().to_string())));
+    let params = values(&manifest.params, &given)?;
+    let options = Options { params, verbose: args.verbose, drop_privileges: true };
+    let session = Session::open(object, kernel, &options)?;
+    output::tell(&attached(&manifest));
+    let stop = bpfquery_runtime::Stop { after: args.duration, command, signals: true };
+    let mut printer = Printer::new(args, &manifest);
+    let report = session.run(stop, &mut printer)?;
+    printer.end(&report, args.strict)
+}
+
+/// `attached 1 program: kprobe.do_nanosleep`
+fn attached(manifest: &Manifest) -> String {
+    let hooks: Vec<String> = manifest.programs.iter().map(|program| program.hook.to_string()).collect();
+    let plural = if hooks.len() == 1 { "" } else { "s" };
+    format!("attached {} program{plural}: {}", hooks.len(), hooks.join(", "))
+}
+
+fn usage(message: &str) -> Failure {
+    Diagnostic {
+        code: bpfquery_diag::Code("usage"),
+        message: message.to_string(),
+        span: None,
+        details: Vec::new(),
+        helps: Vec::new(),
+    }
+    .into()
+}
+
+/// Prints rows as they come.
+struct Printer {
+    sink: Box<dyn Sink>,
+    closed: bool,
+}
+
+impl Printer {
+    fn new(args: &RunArgs, manifest: &Manifest) -> Printer {
+        let schema = arrow_schema(&manifest.user.output);
+        Printer { sink: args.format.sink(&schema, emission(manifest), Box::new(io::stdout())), closed: false }
+    }
+
+    /// Notes a closed pipe, which is no failure.
+    fn written(&mut self, result: io::Result<()>) -> std::result::Result<Flow, Failure> {
+        match result {
+            Ok(()) => Ok(Flow::Continue),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(Flow::Stop)
+            }
+            Err(error) => Err(Failure::io("write to stdout", error)),
+        }
+    }
+
+    /// Ends the output and tells what was lost.
+    fn end(mut self, report: &Report, strict: bool) -> Result {
+        if !self.closed {
+            let finished = self.sink.finish();
+            self.written(finished)?;
+        }
+        if self.closed {
+            return Err(Stop::Closed);
+        }
+        if let Ended::Command(code) = report.ended
+            && code != 0
+        {
+            output::tell(&format!("note: the command ended with exit code {code}"));
+        }
+        output::tell(&report.to_string());
+        if strict && !report.is_lossless() { Err(Stop::Lost) } else { Ok(()) }
+    }
+}
+
+impl Receiver for Printer {
+    fn rows(&mut self, batch: RecordBatch) -> std::result::Result<Flow, Failure> {
+        let written = self.sink.batch(&batch);
+        self.written(written)
+    }
+
+    fn partial_window(&mut self, window: PartialWindow) {
+        output::tell(&format!("note: {window}"));
+    }
+}
+
+/// What a batch of this query is.
+fn emission(manifest: &Manifest) -> Emission {
+    let once = manifest.programs.iter().all(|program| program.hook == Hook::Once);
+    match &manifest.user.source {
+        Source::Rows { .. } if once => Emission::Whole,
+        Source::Rows { .. } => Emission::Rows,
+        Source::Groups { window: Some(_), .. } => Emission::Windows,
+        Source::Groups { window: None, .. } => Emission::Whole,
+    }
+}
