@@ -50,6 +50,8 @@ pub enum Flow {
 pub trait Receiver {
     /// Takes a batch: some rows of a stream, or the groups of one window or of the whole run.
     fn rows(&mut self, batch: RecordBatch) -> Result<Flow>;
+    /// Hears that events are seen and signals end the query; the command starts after this.
+    fn live(&mut self) {}
     /// Hears that the window whose groups come next was seen in part only.
     fn partial_window(&mut self, window: PartialWindow) {
         let _ = window;
@@ -114,6 +116,7 @@ impl Session {
     /// The receiver's, and the system's. Nothing is left in the kernel then, either.
     pub fn run(mut self, stop: Stop, receiver: &mut dyn Receiver) -> Result<Report> {
         let mut watch = Watch::new(stop)?;
+        receiver.live();
         watch.go()?;
         let engine = std::mem::replace(&mut self.engine, Engine::new(self.manifest.user.clone(), Vec::new(), 0));
         match &self.manifest.user.source {
