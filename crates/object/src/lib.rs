@@ -5,7 +5,6 @@
 mod build;
 pub mod elf;
 pub mod manifest;
-mod validate;
 
 pub use build::{Parts, build, section_name};
 pub use manifest::Manifest;

@@ -3,10 +3,9 @@
 //! The section `.bpfquery` holds eight bytes of magic, a version and a length (u32, little-endian), and JSON. An
 //! unknown version is refused; the JSON is validated against the object's own sections before anything is loaded.
 
-use crate::validate::{check_ops, check_steps};
 use bpfquery_catalog::{Check, Hook, SqlType};
 use bpfquery_diag::{Failure, Result};
-use bpfquery_plan::{Datum, Layout, Source, Stored, UserPlan};
+use bpfquery_plan::{Datum, UserPlan};
 use serde::{Deserialize, Serialize};
 
 /// The section's name.
@@ -114,67 +113,13 @@ impl Manifest {
         if self.programs.is_empty() {
             return Err("the manifest names no program".to_string());
         }
-        let columns = match &self.user.source {
-            Source::Rows { layout, types } => {
-                check_layout(layout)?;
-                same_length(layout.fields.len(), types.len())?;
-                types.len()
-            }
-            Source::Groups { key, key_types, state, ops, slot_types, window } => {
-                check_layout(key)?;
-                check_layout(state)?;
-                same_length(key.fields.len(), key_types.len())?;
-                same_length(state.fields.len(), ops.len())?;
-                same_length(ops.len(), slot_types.len())?;
-                if window.is_some_and(|w| w.key as usize >= key.fields.len() || w.size_ns == 0) {
-                    return Err("the manifest's window is not one of its keys".to_string());
-                }
-                check_ops(ops, state)?;
-                key_types.len() + slot_types.len()
-            }
-        };
-        check_steps(&self.user, columns, self.params.len())
+        self.user.validate(self.params.len())
     }
 }
 
 fn read_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let (head, rest) = bytes.split_first_chunk::<4>()?;
     Some((u32::from_le_bytes(*head), rest))
-}
-
-fn same_length(a: usize, b: usize) -> std::result::Result<(), String> {
-    if a == b { Ok(()) } else { Err(format!("the manifest's lists do not match: {a} and {b}")) }
-}
-
-/// The longest record or key that is believed: more than any buffer that a query can fill.
-const LARGEST: u32 = 1 << 20;
-
-fn check_layout(layout: &Layout) -> std::result::Result<(), String> {
-    let inside = |offset: u32, bytes: u32| offset.checked_add(bytes).is_some_and(|end| end <= layout.size);
-    if layout.size > LARGEST {
-        return Err(format!("the manifest has a record of {} bytes", layout.size));
-    }
-    for field in &layout.fields {
-        let width_ok = match field.stored {
-            Stored::Int { bytes, .. } => matches!(bytes, 1 | 2 | 4 | 8),
-            Stored::Text { bytes } => bytes > 0,
-            Stored::Wide | Stored::Buckets => true,
-        };
-        let bit_ok = match (field.null_bit, layout.nulls) {
-            (None, _) => true,
-            (Some(bit), Some((_, bytes))) => bit < 8 * bytes.min(8),
-            (Some(_), None) => false,
-        };
-        if !width_ok || !bit_ok || !inside(field.offset, field.stored.bytes()) {
-            return Err(format!("the manifest's field \"{}\" lies outside its record", field.name));
-        }
-    }
-    match layout.nulls {
-        Some((offset, bytes)) if !matches!(bytes, 1 | 2 | 4 | 8) || !inside(offset, bytes) => {
-            Err("the manifest's null bits lie outside their record".to_string())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// A parameter's value as the bytes that stand in `.rodata`.

@@ -12,11 +12,20 @@ pub struct Slots {
     pub list: Vec<Slot>,
     /// Each one's type as a column.
     pub types: Vec<SqlType>,
+    /// Whether each column of the relation may be NULL; one beyond the list may.
+    nullable: Vec<bool>,
 }
 
 impl Slots {
+    /// No slots yet, over a relation whose columns may be NULL as told.
+    pub fn over(nullable: Vec<bool>) -> Slots {
+        Slots { nullable, ..Slots::default() }
+    }
+
     /// The column of a slot of this kind, which is registered unless an equal one is there.
     pub fn slot(&mut self, op: SlotOp, input: Option<&Expr>, filter: Option<&Expr>, span: Span) -> Expr {
+        // count(x) == count(*), when x is never NULL: the two share a slot, also as the guard of min(x).
+        let input = input.filter(|x| op != SlotOp::Count || x.nullable_over(&self.nullable));
         let same = |a: &Option<Expr>, b: Option<&Expr>| match (a, b) {
             (None, None) => true,
             (Some(a), Some(b)) => a.same(b),

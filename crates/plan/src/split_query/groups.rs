@@ -39,13 +39,13 @@ pub(super) fn groups(
     let calls = aggregates.iter().map(|call| over_relation(call, &kernel)).collect::<Result<Vec<_>>>()?;
     let names = output_names(keys, aggregates, rest);
     let (key_names, call_names) = names.split_at(keys.len());
-    let mut slots = Slots::default();
+    let nullable: Vec<bool> = kernel.relation.columns.iter().map(crate::column_nullable).collect();
+    let mut slots = Slots::over(nullable.clone());
     let finish: Vec<Expr> = calls.iter().map(|call| call.function.definition().expand(call, &mut slots)).collect();
     if slots.list.is_empty() {
         // DISTINCT: a group's existence is its state, and a map's value is never empty.
         slots.slot(SlotOp::Count, None, None, kernel.span);
     }
-    let nullable: Vec<bool> = kernel.relation.columns.iter().map(crate::column_nullable).collect();
     let key = layout(key_names.iter().zip(&key_exprs), &nullable)?;
     let state = state_layout(&slots, &slot_names(&slots, &calls, &finish, call_names))?;
     fits(&key, LARGEST_KEY, "the grouping key", kernel.span)?;
@@ -98,17 +98,8 @@ fn over_relation(call: &AggregateCall, kernel: &Kernel) -> Result<AggregateCall>
     };
     match call.argument.iter().chain(&call.filter).find(|e| e.needs_user_space()) {
         Some(expr) => Err(not_in_kernel(expr, "what is aggregated").into()),
-        None => Ok(without_null_tests(call, kernel)),
+        None => Ok(call),
     }
-}
-
-/// `count(x) == count(*)` where x is never NULL: the two share a slot.
-fn without_null_tests(mut call: AggregateCall, kernel: &Kernel) -> AggregateCall {
-    let nullable: Vec<bool> = kernel.relation.columns.iter().map(crate::column_nullable).collect();
-    if call.function == AggregateFn::Count && call.argument.as_ref().is_some_and(|x| !x.nullable_over(&nullable)) {
-        call.argument = None;
-    }
-    call
 }
 
 /// The names of the aggregate's output columns: those under which the query shows them, if it does.

@@ -219,7 +219,7 @@ fn a_filter_makes_another_slot_and_a_histogram_is_one() {
           key, 8 bytes, null bits u8 @4
             p unsigned integer null @0 = ppid
           state, 552 bytes
-            s_seen unsigned bigint @0 = count(flags) FILTER (WHERE pid = 1)
+            s_seen unsigned bigint @0 = count(*) FILTER (WHERE pid = 1)
             s decimal(38,0) @8 = sum(flags) FILTER (WHERE pid = 1)
             hist histogram @24 = histogram(bucket(delay))
         user: groups
@@ -237,7 +237,7 @@ fn durations_average_to_durations() {
         kernel k0: tracepoint.t.e
           groups, at most 1
           state, 24 bytes
-            avg_seen unsigned bigint @0 = count(delay)
+            avg_seen unsigned bigint @0 = count(*)
             sum decimal(38,0) @8 = sum(delay)
         user: groups
           project (sum / avg_seen::decimal(38,0))::interval, CASE WHEN avg_seen = 0 THEN NULL ELSE sum::interval END
@@ -300,7 +300,7 @@ fn what_is_computed_on_the_way_has_a_number_or_its_final_name() {
         kernel k0: tracepoint.t.e
           groups, at most 1
           state, 24 bytes
-            sum_seen unsigned bigint @0 = count(flags)
+            sum_seen unsigned bigint @0 = count(*)
             sum decimal(38,0) @8 = sum(flags)
         user: groups
           project CASE WHEN sum_seen = 0 THEN NULL ELSE sum END
@@ -314,7 +314,7 @@ fn what_is_computed_on_the_way_has_a_number_or_its_final_name() {
         kernel k0: tracepoint.t.e
           groups, at most 1
           state, 24 bytes
-            sum_seen unsigned bigint @0 = count(flags)
+            sum_seen unsigned bigint @0 = count(*)
             sum decimal(38,0) @8 = sum(flags)
         user: groups
           project CASE WHEN sum_seen = 0 THEN NULL ELSE sum END
