@@ -222,6 +222,15 @@ Project [CASE WHEN pid = 0 THEN NULL ELSE pid END AS nullif, CASE WHEN 1 >= cpu 
   Scan tracepoint.sched.sched_switch
 "#,
     );
+    check(
+        r#"SELECT comm FROM sched_switch WHERE comm IS DISTINCT FROM next_comm AND next_pid IS NOT DISTINCT FROM $1"#,
+        r#"
+Project [comm]
+  Filter [NOT coalesce(comm = next_comm, comm IS NULL AND next_comm IS NULL) AND coalesce(next_pid = $1, next_pid IS NULL AND $1 IS NULL)]
+    Scan tracepoint.sched.sched_switch
+Param 1: bigint
+"#,
+    );
 }
 
 #[test]

@@ -107,6 +107,8 @@ fn operators_bind_as_in_postgresql() {
     check("select a between 1 and 2 and b", "SELECT (a BETWEEN 1 AND 2) AND b");
     check("select a isnull, b notnull, c is not unknown", "SELECT a IS NULL, b IS NOT NULL, c IS NOT UNKNOWN");
     check("select a in (1, 2), a not in ((3))", "SELECT a IN (1, 2), a NOT IN (3)");
+    check("select a is distinct from b and c", "SELECT (a IS DISTINCT FROM b) AND c");
+    check("select (a) is not distinct from (b + 1)", "SELECT a IS NOT DISTINCT FROM (b + 1)");
     check("select (a and b) and (c and d)", "SELECT (a AND b) AND (c AND d)");
     check("select a != b, a <> b, a <= b, a >= b", "SELECT a <> b, a <> b, a <= b, a >= b");
 }
@@ -218,7 +220,6 @@ fn what_is_not_supported_says_so() {
         "select a ilike 'b'",
         "select a similar to 'b'",
         "select a ~ 'b'",
-        "select a is distinct from b",
         "select a is json",
         "select a at time zone 'utc'",
         "select a collate \"C\"",

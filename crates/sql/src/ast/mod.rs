@@ -134,6 +134,15 @@ pub enum ExprKind {
         /// IS NOT.
         negated: bool,
     },
+    /// `a IS [NOT] DISTINCT FROM b`.
+    Distinct {
+        /// One value.
+        a: Box<Expr>,
+        /// The other.
+        b: Box<Expr>,
+        /// IS NOT DISTINCT FROM.
+        negated: bool,
+    },
     /// `x [NOT] IN (a, b)`.
     InList {
         /// What is looked for.
@@ -240,7 +249,7 @@ impl Expr {
             | ExprKind::Column(_) => Vec::new(),
             ExprKind::Field(a, _) | ExprKind::Unary(_, a) => vec![a],
             ExprKind::Is { expr, .. } | ExprKind::Cast { expr, .. } => vec![expr],
-            ExprKind::Arith(_, _, a, b) | ExprKind::Compare(_, _, a, b) => vec![a, b],
+            ExprKind::Arith(_, _, a, b) | ExprKind::Compare(_, _, a, b) | ExprKind::Distinct { a, b, .. } => vec![a, b],
             ExprKind::And(list) | ExprKind::Or(list) => list.iter().collect(),
             ExprKind::InList { expr, list, .. } => std::iter::once(expr.as_ref()).chain(list).collect(),
             ExprKind::Between { expr, low, high, .. } => vec![expr, low, high],
@@ -276,7 +285,8 @@ impl Expr {
             (ExprKind::Arith(a, ..), ExprKind::Arith(b, ..)) => a == b,
             (ExprKind::Compare(a, ..), ExprKind::Compare(b, ..)) => a == b,
             (ExprKind::Is { what: a, negated: m, .. }, ExprKind::Is { what: b, negated: n, .. }) => a == b && m == n,
-            (ExprKind::InList { negated: m, .. }, ExprKind::InList { negated: n, .. })
+            (ExprKind::Distinct { negated: m, .. }, ExprKind::Distinct { negated: n, .. })
+            | (ExprKind::InList { negated: m, .. }, ExprKind::InList { negated: n, .. })
             | (ExprKind::Between { negated: m, .. }, ExprKind::Between { negated: n, .. }) => m == n,
             (ExprKind::Case { operand: a, otherwise: x, .. }, ExprKind::Case { operand: b, otherwise: y, .. }) => {
                 a.is_some() == b.is_some() && x.is_some() == y.is_some()

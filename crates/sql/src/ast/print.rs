@@ -131,6 +131,9 @@ impl Display for Expr {
             ExprKind::And(all) => joined(f, all, " AND "),
             ExprKind::Or(all) => joined(f, all, " OR "),
             ExprKind::Is { expr, what, negated } => write!(f, "{} IS {}{what}", Operand(expr), not(*negated)),
+            ExprKind::Distinct { a, b, negated } => {
+                write!(f, "{} IS {}DISTINCT FROM {}", Operand(a), not(*negated), Operand(b))
+            }
             ExprKind::InList { expr, list: all, negated } => {
                 write!(f, "{} {}IN (", Operand(expr), not(*negated))?;
                 list(f, all)?;
@@ -170,6 +173,7 @@ impl Display for Operand<'_> {
             | ExprKind::And(_)
             | ExprKind::Or(_)
             | ExprKind::Is { .. }
+            | ExprKind::Distinct { .. }
             | ExprKind::InList { .. }
             | ExprKind::Between { .. } => write!(f, "({})", self.0),
         }

@@ -63,6 +63,10 @@ impl Binder<'_> {
             ExprKind::And(list) => Ok(typing::and(self.conditions(list, "AND")?, span)?),
             ExprKind::Or(list) => Ok(typing::or(self.conditions(list, "OR")?, span)?),
             ExprKind::Is { expr, what, negated } => self.is(expr, *what, *negated, span),
+            ExprKind::Distinct { a, b, negated } => {
+                let [a, b] = self.pair(a, b)?;
+                negate(same(a, b, span)?, !negated, span)
+            }
             ExprKind::InList { expr, list, negated } => self.in_list(expr, list, *negated, span),
             ExprKind::Between { expr, low, high, negated } => self.between(expr, low, high, *negated, span),
             ExprKind::Case { operand, arms, otherwise } => {
@@ -197,6 +201,13 @@ fn affordable(expr: &plan::Expr, times: usize, span: Span) -> Result<()> {
     let mut nodes = 0usize;
     expr.walk(&mut |_| nodes += 1);
     if nodes.saturating_mul(times) > MAX_NODES { Err(too_large(span)) } else { Ok(()) }
+}
+
+/// `a IS NOT DISTINCT FROM b == COALESCE(a = b, a IS NULL AND b IS NULL)`
+fn same(a: plan::Expr, b: plan::Expr, span: Span) -> Result<plan::Expr> {
+    let nulls = vec![typing::is_null(a.clone(), span)?, typing::is_null(b.clone(), span)?];
+    let equal = typing::compare(CompareOp::Eq, a, b, span)?;
+    Ok(typing::coalesce(vec![equal, typing::and(nulls, span)?], span)?)
 }
 
 fn or_false(expr: plan::Expr, span: Span) -> Result<plan::Expr> {

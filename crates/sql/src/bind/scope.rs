@@ -111,6 +111,9 @@ impl<'a> Scope<'a> {
         Box::new(match miss {
             Miss::Unknown { nearest } => {
                 let diagnostic = unknown(format!("{kind} \"{text}\" does not exist{place}"));
+                if args_only && self.lookup(name, false).is_ok() {
+                    return Box::new(diagnostic.help(format!("it is built in: write it without \"args.\": {text}")));
+                }
                 self.help(diagnostic, name, nearest.as_deref())
             }
             Miss::Ambiguous { names } => {
@@ -129,6 +132,9 @@ impl<'a> Scope<'a> {
         if self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(&name.text)) {
             return diagnostic
                 .help("it is an output name: only GROUP BY and ORDER BY know those; repeat its expression");
+        }
+        if name.text.contains(['\u{2018}', '\u{2019}', '\u{201C}', '\u{201D}']) {
+            return diagnostic.help("quotes must be straight: 'text', \"name\"");
         }
         let others = self.relation_name().into_iter().chain(["args"]);
         match near.or_else(|| nearest(&name.text, others)) {

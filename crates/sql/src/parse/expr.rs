@@ -2,11 +2,11 @@
 //!
 //! What must hold: the span of what is returned starts at its first token and ends at its last, parentheses around it left out.
 
-use super::relation::{name, names};
-use super::tokens::{Tokens, is_word};
+use super::relation::name;
+use super::tokens::Tokens;
 use super::{syntax, types, unsupported};
 use crate::ast::{Expr, ExprKind, Is, MAX_DEPTH, Name, UnaryOp};
-use bpfquery_diag::{Diagnostic, Failure, Result, Span};
+use bpfquery_diag::{Diagnostic, Result, Span};
 use bpfquery_plan::{ArithOp, CompareOp};
 use sqlparser::ast as sp;
 use sqlparser::ast::Spanned;
@@ -20,9 +20,9 @@ pub(super) struct Exprs<'a> {
 }
 
 /// An expression and the span that it takes with the parentheses around it.
-struct Wide {
-    expr: Expr,
-    outer: Span,
+pub(super) struct Wide {
+    pub(super) expr: Expr,
+    pub(super) outer: Span,
 }
 
 impl Wide {
@@ -47,7 +47,7 @@ impl<'a> Exprs<'a> {
         list.into_iter().map(|expr| self.deeper(expr).map(|wide| wide.expr)).collect()
     }
 
-    fn deeper(&self, expr: sp::Expr) -> Result<Wide> {
+    pub(super) fn deeper(&self, expr: sp::Expr) -> Result<Wide> {
         Exprs { tokens: self.tokens, depth: self.depth + 1 }.wide(expr)
     }
 
@@ -92,18 +92,20 @@ impl<'a> Exprs<'a> {
                 let (call, span) = super::call::call(self, function)?;
                 Ok(Wide::new(ExprKind::Call(call), span))
             }
+            sp::Expr::IsDistinctFrom(a, b) => self.distinct(*a, *b, false),
+            sp::Expr::IsNotDistinctFrom(a, b) => self.distinct(*a, *b, true),
             other => Err(self.refuse(other)),
         }
     }
 
     /// The parentheses around a span.
-    fn parentheses(&self, inner: Span) -> Span {
+    pub(super) fn parentheses(&self, inner: Span) -> Span {
         let open = self.tokens.before(inner).map_or(inner, |index| self.tokens.span_at(index));
         open.to(self.tokens.span_at(self.tokens.after(inner)))
     }
 
     /// What sqlparser knows of an expression's place, which may be a part of it or nothing.
-    fn place(&self, expr: &sp::Expr) -> Span {
+    pub(super) fn place(&self, expr: &sp::Expr) -> Span {
         // sqlparser walks the whole expression for this; only errors ask, once.
         self.tokens.span(expr.span())
     }
@@ -232,7 +234,7 @@ impl<'a> Exprs<'a> {
             op => {
                 let left = self.deeper(left)?;
                 let at = self.tokens.span_at(self.tokens.after(left.outer));
-                let Some(op) = operator(&op) else { return Err(foreign(&op, at)) };
+                let Some(op) = operator(&op) else { return Err(super::refuse::operator(&op, at)) };
                 let right = self.deeper(right)?;
                 let span = left.outer.to(right.outer);
                 let (left, right) = (Box::new(left.expr), Box::new(right.expr));
@@ -295,6 +297,13 @@ impl<'a> Exprs<'a> {
         Ok(Wide::new(ExprKind::Is { expr: Box::new(expr.expr), what, negated }, span))
     }
 
+    /// `a IS [NOT] DISTINCT FROM b`.
+    fn distinct(&self, a: sp::Expr, b: sp::Expr, negated: bool) -> Result<Wide> {
+        let (a, b) = (self.deeper(a)?, self.deeper(b)?);
+        let span = a.outer.to(b.outer);
+        Ok(Wide::new(ExprKind::Distinct { a: Box::new(a.expr), b: Box::new(b.expr), negated }, span))
+    }
+
     fn in_list(&self, expr: sp::Expr, list: Vec<sp::Expr>, negated: bool) -> Result<Wide> {
         let expr = self.deeper(expr)?;
         let open = self.tokens.after(expr.outer) + 1 + usize::from(negated);
@@ -353,82 +362,6 @@ impl<'a> Exprs<'a> {
         let to = types::sql_type(&data_type, at)?;
         Ok(Wide::new(ExprKind::Cast { expr: Box::new(expr.expr), to, at }, span))
     }
-
-    /// The error for what is valid SQL and not ours yet: at the word that starts it, as far as sqlparser tells.
-    fn refuse(&self, expr: sp::Expr) -> Failure {
-        let place = self.place(&expr);
-        // The operator or keyword that joins `left` to what follows it.
-        let behind = |left: sp::Expr, what: &str| match self.deeper(left) {
-            Ok(left) => {
-                let at = self.tokens.after(left.outer);
-                let not = usize::from(self.tokens.word_at(at, "NOT"));
-                unsupported(self.tokens.span_at(at).to(self.tokens.span_at(at + not)), what)
-            }
-            Err(failure) => failure,
-        };
-        // The name of what looks like a call and has a syntax of its own.
-        let call = |what: &str| self.callish(place, what);
-        match expr {
-            sp::Expr::Like { expr, .. } => behind(*expr, "LIKE"),
-            sp::Expr::ILike { expr, .. } => behind(*expr, "ILIKE"),
-            sp::Expr::SimilarTo { expr, .. } => behind(*expr, "SIMILAR TO"),
-            sp::Expr::RLike { expr, .. } => behind(*expr, "RLIKE"),
-            sp::Expr::IsDistinctFrom(left, _) | sp::Expr::IsNotDistinctFrom(left, _) => {
-                behind(*left, "IS DISTINCT FROM")
-            }
-            sp::Expr::IsJson { expr, .. } => behind(*expr, "IS JSON"),
-            sp::Expr::IsNormalized { expr, .. } => behind(*expr, "IS NORMALIZED"),
-            sp::Expr::InSubquery { expr, .. } => behind(*expr, "IN with a subquery"),
-            sp::Expr::InUnnest { expr, .. } => behind(*expr, "IN UNNEST"),
-            sp::Expr::AnyOp { left, .. } => behind(*left, "ANY"),
-            sp::Expr::AllOp { left, .. } => behind(*left, "ALL"),
-            sp::Expr::AtTimeZone { timestamp, .. } => behind(*timestamp, "AT TIME ZONE"),
-            sp::Expr::Collate { expr, .. } => behind(*expr, "COLLATE"),
-            sp::Expr::MemberOf(member) => behind(*member.value, "MEMBER OF"),
-            sp::Expr::JsonAccess { value, .. } => behind(*value, "a path into JSON"),
-            sp::Expr::OuterJoin(expr) => behind(*expr, "(+)"),
-            sp::Expr::Prior(_) => unsupported(place, "PRIOR"),
-            sp::Expr::Exists { .. } => call("EXISTS"),
-            sp::Expr::Subquery(_) => unsupported(place, "a subquery"),
-            sp::Expr::Extract { .. } => call("EXTRACT"),
-            sp::Expr::Ceil { .. } => call("CEIL"),
-            sp::Expr::Floor { .. } => call("FLOOR"),
-            sp::Expr::Position { .. } => call("POSITION"),
-            sp::Expr::Substring { .. } => call("SUBSTRING"),
-            sp::Expr::Trim { .. } => call("TRIM"),
-            sp::Expr::Overlay { .. } => call("OVERLAY"),
-            sp::Expr::Convert { .. } => call("CONVERT"),
-            sp::Expr::GroupingSets(_) => call("GROUPING SETS"),
-            sp::Expr::Cube(_) => call("CUBE"),
-            sp::Expr::Rollup(_) => call("ROLLUP"),
-            sp::Expr::Tuple(_) => unsupported(self.parentheses(place), "a row of values"),
-            sp::Expr::Array(_) => unsupported(place, "an array"),
-            sp::Expr::TypedString(_) | sp::Expr::Prefixed { .. } => {
-                let before = self.tokens.before(place).map_or(place, |index| self.tokens.span_at(index));
-                unsupported(before.to(place), "a type in front of a text")
-            }
-            sp::Expr::Wildcard(_) => unsupported(place, "* in an expression"),
-            sp::Expr::QualifiedWildcard(of, _) => match names(self.tokens, of, place) {
-                Ok(of) => unsupported(of.iter().fold(place, |all, name| all.to(name.span)), "* in an expression"),
-                Err(failure) => failure,
-            },
-            sp::Expr::MatchAgainst { .. } => unsupported(place, "MATCH"),
-            sp::Expr::Lambda(_) => unsupported(place, "a lambda"),
-            sp::Expr::Struct { .. } | sp::Expr::Named { .. } | sp::Expr::Dictionary(_) | sp::Expr::Map(_) => {
-                unsupported(place, "a value of several fields")
-            }
-            // The rest is translated in `wide`.
-            other => unsupported(place, &format!("\"{other}\"")),
-        }
-    }
-
-    /// Points at the nearest word of that name before the place.
-    fn callish(&self, place: Span, what: &str) -> Failure {
-        let word = what.split(' ').next().unwrap_or(what);
-        let upto = self.tokens.at(place.start.max(1));
-        let found = self.tokens.list[..upto.min(self.tokens.list.len())].iter().rev().find(|tok| is_word(tok, word));
-        unsupported(found.map_or(place, |tok| tok.span), what)
-    }
 }
 
 enum Operator {
@@ -459,16 +392,6 @@ fn operator(op: &sp::BinaryOperator) -> Option<Operator> {
         // Every other operator is refused by name, so that a new one needs no change here.
         _ => return None,
     })
-}
-
-fn foreign(op: &sp::BinaryOperator, at: Span) -> Failure {
-    use sp::BinaryOperator as B;
-    let diagnostic = Diagnostic::new("unsupported", at, format!("operator {op} is not supported yet"));
-    match op {
-        B::PGExp => diagnostic.help("exclusive or is written #, as in PostgreSQL").into(),
-        B::LongArrow => diagnostic.help("\"->\" follows pointers and needs no second >").into(),
-        _ => diagnostic.into(),
-    }
 }
 
 /// Whether the token there is an opening parenthesis.

@@ -8,6 +8,7 @@ mod comments;
 mod dialect;
 mod expr;
 mod query;
+mod refuse;
 mod relation;
 mod syntax;
 mod tokens;

@@ -55,7 +55,7 @@ fn start(tokens: &Tokens<'_>, dialect: &BpfDialect) -> u32 {
 /// The query nests more deeply than the walks over it may.
 pub(super) fn too_deep(span: Span) -> Failure {
     Diagnostic::new("too-deep", span, "the query nests too deeply")
-        .help("split long chains of operators with parentheses, or use IN (…)")
+        .help("45 parentheses or 100 operators one within the other are the most; x IN (…) replaces a long OR")
         .into()
 }
 

@@ -167,6 +167,7 @@ fn refuse(list: &[Tok]) -> Result<()> {
         let (fact, help) = match &tok.token {
             Token::DoubleEq => ("\"==\" is no operator", "compare with \"=\""),
             Token::Overlap => ("\"&&\" is no operator here", "write AND"),
+            Token::Char('`') => ("\"`\" is no quote", "put names in double quotes, texts in single ones"),
             Token::Placeholder(name) if name.starts_with('?') => {
                 ("\"?\" is no parameter", "name parameters $1, $2 or :name")
             }
