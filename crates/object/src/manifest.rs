@@ -4,7 +4,7 @@
 //! unknown version is refused; the JSON is validated against the object's own sections before anything is loaded.
 
 use bpfquery_catalog::{Check, Hook, SqlType};
-use bpfquery_diag::{Failure, Result};
+use bpfquery_diag::{Diagnostic, Failure, Result, Span};
 use bpfquery_plan::{Datum, UserPlan};
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,10 @@ impl Manifest {
     /// The section's bytes.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let json = serde_json::to_vec(self).map_err(|e| Failure::bug("manifest", e.to_string()))?;
+        if nesting(&json) > DEEPEST {
+            let message = "an expression over aggregates is nested too deep";
+            return Err(Diagnostic::new("too-deep", Span::new(0, self.sql.len()), message).into());
+        }
         let length = u32::try_from(json.len()).map_err(|e| Failure::bug("manifest", e.to_string()))?;
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
@@ -103,7 +107,14 @@ impl Manifest {
         }
         let (length, rest) = read_u32(rest).ok_or("the manifest is cut short")?;
         let json = rest.get(..length as usize).ok_or("the manifest is cut short")?;
-        let manifest: Manifest = serde_json::from_slice(json).map_err(|e| format!("the manifest's JSON: {e}"))?;
+        if nesting(json) > DEEPEST {
+            return Err(format!("the manifest's JSON is nested deeper than {DEEPEST}"));
+        }
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        // serde_json's own limit of 128 is too low for expressions, which take three levels each.
+        reader.disable_recursion_limit();
+        let manifest = Manifest::deserialize(&mut reader).and_then(|manifest| reader.end().map(|()| manifest));
+        let manifest = manifest.map_err(|e| format!("the manifest's JSON: {e}"))?;
         manifest.validate()?;
         Ok(manifest)
     }
@@ -115,6 +126,28 @@ impl Manifest {
         }
         self.user.validate(self.params.len())
     }
+}
+
+/// The deepest nesting of JSON that is read: far from the stack's end.
+const DEEPEST: usize = 600;
+
+/// How deep brackets are nested in JSON, those in strings left out.
+fn nesting(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn read_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
