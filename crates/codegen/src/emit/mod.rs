@@ -9,6 +9,7 @@ mod copies;
 mod hoist;
 mod layout;
 pub mod mach;
+mod peephole;
 mod reuse;
 mod select;
 mod tails;
@@ -41,6 +42,7 @@ pub fn generate(func: &ir::Func, target: Target) -> Result<Program> {
     hoist::run(&mut selected);
     reuse::run(func, &mut selected);
     let mut allocated = regalloc::allocate(selected)?;
+    peephole::run(&mut allocated.func);
     layout::simplify(&mut allocated.func);
     tails::run(&mut allocated.func);
     layout::simplify(&mut allocated.func);

@@ -16,8 +16,9 @@ use crate::ir::{BinOp, Block, Cond, Func, Op, Terminator, Type, Value};
 pub fn run(func: &mut Func) -> bool {
     let order = cfg::reverse_postorder(func);
     let mut changed = false;
+    let (defs, constants) = (cfg::definitions(func, &order), facts::constants(func));
     for &block in &order {
-        changed |= canonical(func, block);
+        changed |= canonical(func, block, &defs, &constants);
     }
     let constants = facts::constants(func);
     let dominators = Dominators::new(func, &order);
@@ -162,15 +163,13 @@ pub fn swap(cond: Cond) -> Cond {
 }
 
 /// Brings a block's branch into the usual form.
-fn canonical(func: &mut Func, block: Block) -> bool {
-    let defs = facts::defs_of(func);
-    let constants = facts::constants(func);
+fn canonical(func: &mut Func, block: Block, defs: &[Def], constants: &[Option<i64>]) -> bool {
     let span = func.block(block).span;
     let Terminator::Branch { cond, a, b, .. } = func.block(block).terminator else { return false };
     let (new, extra) = match (constants[a.index()], constants[b.index()]) {
         (Some(_), None) => ((swap(cond), b, a), None),
         (None, Some(number)) if matches!(cond, Cond::Eq | Cond::Ne) => {
-            match plain(func, &defs, &constants, a, number) {
+            match plain(func, defs, constants, a, number) {
                 Some((x, Side::Number(number))) => {
                     let (inst, value) = cfg::new_inst(func, Op::Const(number), span);
                     // A constant defines a value.

@@ -2,15 +2,53 @@
 //!
 //! - `v = op …` in `a`, with all uses in blocks that one block `b` behind `a` dominates, moves to the first use in `b`
 //!   or to its end.
+//! - `a: v = op …; br c, t(v), u` with no other use of `v` is `a: br c, e, u; e: v = op …; jump t(v)`.
 //!
 //! Condition: `op` is pure: it gives the same answer there. It moves the least number of instructions if each is tried
 //! before its operands. Not looked at: how long the operands live then; they lived up to here for other users mostly.
 
 use super::cfg::{self, Dominators};
-use crate::ir::{Block, Func, Inst, Op, Value};
+use crate::ir::{Block, BlockData, Func, Inst, Op, Terminator, Value};
 
 /// Moves computations down.
 pub fn run(func: &mut Func) -> bool {
+    let mut changed = false;
+    for block in cfg::reverse_postorder(func) {
+        changed |= (0..2).any(|side| open_edge(func, block, side));
+    }
+    sink(func) || changed
+}
+
+/// Makes a block on an edge that passes a value which nobody else needs; the value then sinks there.
+fn open_edge(func: &mut Func, block: Block, side: usize) -> bool {
+    let terminator = &func.block(block).terminator;
+    if !matches!(terminator, Terminator::Branch { .. }) {
+        return false;
+    }
+    let (target, args) = terminator.targets().swap_remove(side);
+    let args = args.to_vec();
+    let insts = func.block(block).insts.iter().map(|&inst| func.inst(inst));
+    let computed = insts.filter(|data| {
+        matches!(data.op, Op::Bin(..) | Op::Extend { .. } | Op::Load { .. }) && cfg::is_pure(func, &data.op)
+    });
+    let candidates: Vec<Value> = computed.filter_map(|data| data.result.filter(|value| args.contains(value))).collect();
+    // Few edges pass anything, and fewer a value of their own: only then is it worth counting.
+    let uses = if candidates.is_empty() { return false } else { cfg::use_counts(func, &cfg::reverse_postorder(func)) };
+    if !candidates.iter().any(|value| uses[value.index()] == 1) {
+        return false;
+    }
+    let edge = Block(func.blocks.len() as u32);
+    let (span, cold) = (func.block(block).span, func.block(target).cold);
+    let terminator = Terminator::Jump(target, args);
+    func.blocks.push(BlockData { params: Vec::new(), insts: Vec::new(), terminator, span, cold });
+    if let Some((target, args)) = cfg::targets_mut(&mut func.blocks[block.index()].terminator).into_iter().nth(side) {
+        *target = edge;
+        args.clear();
+    }
+    true
+}
+
+fn sink(func: &mut Func) -> bool {
     let order = cfg::reverse_postorder(func);
     let dominators = Dominators::new(func, &order);
     let mut lowest = lowest(func, &order, &dominators);

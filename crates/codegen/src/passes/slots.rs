@@ -28,6 +28,7 @@ pub struct Slots {
     holders: Vec<Set>,
     /// The byte of the slot that an address names, where it is known.
     places: Vec<Option<(SlotId, i64)>>,
+    constants: Vec<Option<i64>>,
     /// Slots whose address is stored.
     escaped: Set,
     /// For each block, the slots that may be read behind its end.
@@ -40,6 +41,7 @@ impl Slots {
         let mut slots = Slots {
             holders: holders(func, order),
             places: places(func, order),
+            constants: facts::constants(func),
             escaped: Set::new(),
             behind: vec![Set::new(); func.blocks.len()],
         };
@@ -71,10 +73,7 @@ impl Slots {
 
     /// What an instruction does.
     pub fn access(&self, func: &Func, inst: Inst) -> Access {
-        let constant = |value: Value| match func.insts.iter().find(|data| data.result == Some(value))?.op {
-            Op::Const(number) => Some(number),
-            _ => None,
-        };
+        let constant = |value: Value| self.constants[value.index()];
         let (place, bytes, removable) = match &func.inst(inst).op {
             Op::Store { access, base, offset, .. } => {
                 let place = self.places[base.index()].map(|(slot, at)| (slot, at + i64::from(*offset)));

@@ -3,6 +3,7 @@
 //! - `store n p, o, x; store n p, o + n, x >> 8n` is `store 2n p, o, x`.
 //! - `store n p, o, c; store n p, o + n, d` is `store 2n p, o, d << 8n | c` for constants, if an immediate holds it.
 //! - `store n p, o, x; store n p, o + n, 0` is `store 2n p, o, x`, if `x` has at most `8n` bits.
+//! - `store m p, o, 0; store n p, o, x` with `m > n` is `store m p, o, x`, if `x` has at most `8n` bits.
 //!
 //! Condition: `o` is a multiple of `2n`, and between the two stands nothing that may access the memory. The one store
 //! stands where the second stood. A map's value, a record and a slot start at a multiple of 8; variables do in lowering.
@@ -115,6 +116,9 @@ struct Values<'a> {
 
 impl Values<'_> {
     fn join(&self, a: Store, b: Store) -> Option<(Access, Value, i16, What)> {
+        if let Some(one) = self.over_zero(a, b) {
+            return Some(one);
+        }
         let bytes = a.access.bytes();
         let wide = Access::of_bytes(2 * bytes)?;
         let (low, high) = if a.offset < b.offset { (a, b) } else { (b, a) };
@@ -125,6 +129,21 @@ impl Values<'_> {
         }
         let what = self.value(low.value, high.value, 8 * bytes)?;
         Some((wide, a.base, low.offset, what))
+    }
+
+    /// A store into zeros that the one before it left.
+    fn over_zero(&self, a: Store, b: Store) -> Option<(Access, Value, i16, What)> {
+        let into = a.base == b.base && a.offset == b.offset && a.access.bytes() > b.access.bytes();
+        if !into || self.constants[a.value.index()] != Some(0) {
+            return None;
+        }
+        let fits = u32::from(self.bits[b.value.index()]) <= 8 * b.access.bytes();
+        let value = match self.constants[b.value.index()] {
+            Some(number) => What::Number(number & ((1 << (8 * b.access.bytes())) - 1)),
+            None if fits => What::Value(b.value),
+            None => return None,
+        };
+        Some((a.access, a.base, a.offset, value))
     }
 
     fn starts_aligned(&self, base: Value) -> bool {

@@ -1,7 +1,7 @@
 //! Which registers may not be the same one.
 
 use super::liveness::{Set, backward, live_out};
-use crate::emit::mach::{MFunc, REGISTERS, VReg};
+use crate::emit::mach::{MFunc, REGISTERS, Term, VReg};
 use std::collections::BTreeSet;
 
 /// The interference graph, the moves, and what spilling each register would cost.
@@ -12,7 +12,7 @@ pub(super) struct Graph {
     /// Virtual neighbours and machine registers in its way.
     pub(super) degree: Vec<u32>,
     edges: Edges,
-    /// Copies: destination, source, weight.
+    /// Copies: destination, source, what it is worth to be rid of it.
     pub(super) moves: Vec<(VReg, VReg, u32)>,
     /// Uses and definitions, weighted by how often they run.
     pub(super) cost: Vec<f32>,
@@ -84,6 +84,9 @@ impl Graph {
     fn block(&mut self, func: &MFunc, at: usize, mut live: Set) {
         let block = &func.blocks[at];
         let weight = if block.cold { 1 } else { WARM };
+        // Where nothing but copies stands, all of them gone spares the block and its jump.
+        let only_copies = matches!(block.term, Term::Jump(_)) && block.lines.iter().all(|line| line.inst.copy().is_some());
+        let worth = if only_copies { 2 * weight } else { weight };
         for reg in block.term.uses() {
             self.count(reg, weight);
         }
@@ -92,7 +95,7 @@ impl Graph {
             inst.uses().into_iter().for_each(|reg| self.count(reg, weight));
             let copy = inst.copy();
             if let Some((dst, src)) = copy {
-                self.moves.push((dst, src, weight));
+                self.moves.push((dst, src, worth));
             }
             if let Some(def) = inst.def() {
                 self.count(def, weight);

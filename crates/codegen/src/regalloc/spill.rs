@@ -179,7 +179,9 @@ impl Cutter<'_> {
     fn store(&mut self, src: VReg, span: Span) {
         if let Place::Word(word) = self.place {
             // Only the last of several values is ever loaded.
-            self.stored.into_iter().for_each(|at| drop(self.lines.remove(at)));
+            if let Some(at) = self.stored {
+                self.lines.remove(at);
+            }
             self.stored = Some(self.lines.len());
             let inst = Inst::Store { size: Size::DW, base: Base::Spill(word), off: 0, src: Src::Reg(src) };
             self.lines.push(Line { inst, span, core: None });
