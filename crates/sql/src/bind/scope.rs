@@ -60,7 +60,7 @@ impl<'a> Scope<'a> {
         }
         match self.lookup(first, false) {
             Ok(index) => Ok((self.column(index, first.span), rest)),
-            Err(_) if !rest.is_empty() => Err(self.no_prefix(first)),
+            Err(Miss::Unknown { .. }) if !rest.is_empty() => Err(self.no_prefix(first)),
             Err(miss) => Err(self.unknown(first, miss, false)),
         }
     }

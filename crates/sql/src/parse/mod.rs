@@ -28,7 +28,7 @@ const MAX_NESTING: usize = 45;
 /// How often a query may use a construct that sqlparser nests by its count: `[`, UNION, PIVOT.
 const MAX_REPEATS: usize = 100;
 
-/// Statements of SQL that are not SELECT, and those that the language's design adds.
+/// The first words of statements that are not SELECT.
 const STATEMENTS: [&str; 23] = [
     "ALTER",
     "ANALYZE",
