@@ -68,7 +68,7 @@ pub(crate) fn load(bytes: &[u8], manifest: &Manifest, params: &[Datum], kernel: 
     // SAFETY: `open` is an opened object, and this is its only use while the call lasts.
     let ret = unsafe { libbpf_sys::bpf_object__load(open.as_libbpf_object().as_ptr()) };
     if ret < 0 {
-        return Err(load_failure(-ret, &messages::take(), &open, manifest, kernel));
+        return Err(load_failure(-ret, &messages::take(), manifest, kernel));
     }
     // SAFETY: the object is loaded, and `open` gives it up.
     let object = unsafe { Object::from_ptr(open.take_ptr()) };

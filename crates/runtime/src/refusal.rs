@@ -5,17 +5,10 @@ use crate::verifier;
 use bpfquery_catalog::{Feature, Hook, Kernel};
 use bpfquery_diag::{Failure, Unsupported};
 use bpfquery_object::Manifest;
-use libbpf_rs::OpenObject;
 use nix::errno::Errno;
 
 /// Why loading failed: `errno` as libbpf returned it, `said` what it printed meanwhile.
-pub(crate) fn load_failure(
-    errno: i32,
-    said: &[String],
-    open: &OpenObject,
-    manifest: &Manifest,
-    kernel: &dyn Kernel,
-) -> Failure {
+pub(crate) fn load_failure(errno: i32, said: &[String], manifest: &Manifest, kernel: &dyn Kernel) -> Failure {
     let missing = missing_capabilities();
     if denied(errno) && !missing.is_empty() {
         return lacks(&missing, said).into();
@@ -25,7 +18,7 @@ pub(crate) fn load_failure(
         return refusal.into();
     }
     match log {
-        Some(log) if !log.is_empty() => Failure::bug("verifier", verifier::explain(&log, open, manifest)),
+        Some(log) if !log.is_empty() => Failure::bug("verifier", verifier::explain(&log, manifest)),
         _ => unexplained(errno, said, manifest, kernel),
     }
 }
@@ -96,7 +89,9 @@ fn known_lack(said: &[String], log: Option<&str>, manifest: &Manifest, kernel: &
         return Some(no_map(detail, kernel));
     }
     let trampoline = |hook: &Hook| matches!(hook, Hook::Fentry { .. } | Hook::Fexit { .. });
-    if manifest.programs.iter().any(|program| trampoline(&program.hook)) && log.is_none_or(str::is_empty) {
+    if manifest.programs.iter().any(|program| trampoline(&program.hook))
+        && !log.is_some_and(verifier::is_about_instructions)
+    {
         return Some(no_trampolines(said, kernel, manifest));
     }
     None
@@ -119,7 +114,8 @@ fn no_trampolines(said: &[String], kernel: &dyn Kernel, manifest: &Manifest) -> 
     let identity = kernel.identity();
     let refusal = Unsupported::new(Feature::Trampoline.title()).since("5.5");
     let refusal = refusal.detail(format!("kernel {} cannot attach {}", identity.release, hooks(manifest)));
-    let refusal = said.iter().fold(refusal, |refusal, said| refusal.detail(tidy(said)));
+    let refusal =
+        said.iter().map(|said| tidy(said)).filter(|said| !said.contains(" LOG --")).fold(refusal, Unsupported::detail);
     if identity.features.contains(&Feature::Kprobe) {
         refusal.help("use kprobe.FUNCTION or kretprobe.FUNCTION")
     } else {

@@ -10,10 +10,13 @@ use bpfquery_diag::{Result, render};
 use bpfquery_host::Live;
 use bpfquery_plan::{Expr, ExprKind, Output, optimise, split};
 use bpfquery_runtime::{Flow, Options, PartialWindow, Receiver, Report, Session, Stop};
+use libbpf_rs::query::ProgInfoIter;
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver as Channel, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+pub(crate) mod made;
 pub(crate) mod printed;
 
 /// The object of a query, for this kernel.
@@ -97,6 +100,20 @@ impl Receiver for Seen {
 
 pub(crate) fn run(session: Session, stop: Stop, seen: &mut Seen) -> Report {
     session.run(stop, seen).unwrap_or_else(|failure| panic!("{}", render(&failure, "")))
+}
+
+/// The programs of this name in the kernel.
+pub(crate) fn loaded(name: &str) -> Vec<u32> {
+    ProgInfoIter::default().filter(|info| info.name.to_string_lossy() == name).map(|info| info.id).collect()
+}
+
+/// The kernel frees a program some time after the last reference to it is gone.
+pub(crate) fn gone(name: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !loaded(name).is_empty() {
+        assert!(Instant::now() < deadline, "{name} is still loaded");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// A thread that calls `dup` with bad descriptors, on its own and when told; queries are filtered to its id.

@@ -1,0 +1,94 @@
+//! Whatever the end, nothing of a query is left in the kernel; commands end it.
+
+mod common;
+
+use bpfquery_catalog::Hook;
+use bpfquery_host::Live;
+use bpfquery_runtime::{Command, Ended, Flow, Options, Session, Stop};
+use common::made::Made;
+use common::{Seen, Worker, compile, compile_as, gone, loaded, open, run};
+use std::time::{Duration, Instant};
+
+fn query(worker: &Worker, name: &str) -> Vec<u8> {
+    let sql = format!("select fildes from tracepoint.syscalls.sys_enter_dup where tid = {}", worker.tid);
+    compile_as(name, &sql)
+}
+
+#[test]
+fn a_dropped_session_leaves_nothing() {
+    let worker = Worker::start();
+    let session = open(&query(&worker, "q_dropped"));
+    assert_eq!(loaded("q_dropped").len(), 1);
+    drop(session);
+    gone("q_dropped");
+}
+
+#[test]
+fn an_ended_run_leaves_nothing() {
+    let worker = Worker::start();
+    let session = open(&query(&worker, "q_ended"));
+    run(session, Stop { after: Some(Duration::ZERO), ..Stop::default() }, &mut Seen::default());
+    gone("q_ended");
+}
+
+#[test]
+fn an_error_halfway_through_attaching_leaves_nothing() {
+    let hook = |event: &str| Hook::RawTracepoint { event: event.into() };
+    let made = Made::new(&[("q_first", hook("sys_enter")), ("q_second", hook("no_such_event"))]);
+    let opened = Session::open(&made.bytes(), &Live::new(), &Options::default());
+    let failure = opened.err().expect("there is no such event");
+    assert!(bpfquery_diag::render(&failure, "").contains("rawtracepoint.no_such_event"), "{failure:?}");
+    gone("q_first");
+    gone("q_second");
+}
+
+#[test]
+fn a_failing_run_leaves_nothing() {
+    let worker = Worker::start();
+    let session = open(&query(&worker, "q_failing"));
+    worker.dup([1_000_000]);
+    let mut fail = |_| Err(bpfquery_diag::Failure::io("write rows", "no space"));
+    session.run(Stop::default(), &mut fail).unwrap_err();
+    gone("q_failing");
+}
+
+#[test]
+fn the_end_of_a_command_ends_the_query() {
+    let command = Command::spawn(&["sh", "-c", "cat /etc/hostname > /dev/null; exit 3"]).unwrap();
+    let sql = format!("select str(filename) from tracepoint.syscalls.sys_enter_openat where pid = {}", command.pid());
+    let session = open(&compile(&sql));
+    let mut seen = Seen::default();
+    let report = run(session, Stop { command: Some(command), ..Stop::default() }, &mut seen);
+    // The shell is traced from its first moment on: from what its loader opens.
+    assert_eq!(report.ended, Ended::Command(3));
+    assert!(seen.rows().iter().any(|row| row.contains("libc.so")), "{:?}", seen.rows());
+}
+
+#[test]
+fn a_command_is_told_to_end_with_the_query() {
+    let command = Command::spawn(&["sleep", "1000"]).unwrap();
+    let pid = command.pid();
+    let session = open(&compile("select cpu from rawtracepoint.sys_enter where pid = 0"));
+    let stop = Stop { after: Some(Duration::from_millis(50)), command: Some(command), ..Stop::default() };
+    assert_eq!(run(session, stop, &mut Seen::default()).ended, Ended::After);
+    // It is our child, so it stays a zombie until it is waited for.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if stat.is_empty() || stat.contains(") Z ") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{stat}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_command_that_does_not_exist() {
+    let command = Command::spawn(&["/nonexistent"]).unwrap();
+    let session = open(&compile_as("q_no_command", "select cpu from rawtracepoint.sys_enter where pid = 0"));
+    let mut ignore = |_| Ok(Flow::Continue);
+    let failure = session.run(Stop { command: Some(command), ..Stop::default() }, &mut ignore).unwrap_err();
+    assert!(bpfquery_diag::render(&failure, "").contains("cannot start the command \"/nonexistent\""), "{failure:?}");
+    gone("q_no_command");
+}

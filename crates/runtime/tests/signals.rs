@@ -1,0 +1,150 @@
+//! Signals to a program of its own: this one, started anew with a query.
+//!
+//! `signals SQL MILLISECONDS [COMMAND …]` runs a query as the command line does; without arguments of that kind it runs the
+//! tests. Needs root, and fails without.
+
+#![allow(clippy::print_stdout, reason = "a program's rows are its output, and so are a test's outcomes")]
+
+mod common;
+
+use bpfquery_diag::render;
+use bpfquery_host::Live;
+use bpfquery_runtime::{Command, Options, Session, Stop};
+use common::{Seen, compile_as, gone};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Stdio};
+use std::time::{Duration, Instant};
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word.starts_with("select ")) {
+        return query(&words);
+    }
+    for (name, test) in [
+        ("signals_end_it_in_good_order", signals_end_it_in_good_order as fn()),
+        ("a_second_signal_kills", a_second_signal_kills),
+        ("stopped_for_a_while_it_counts_what_it_loses", stopped_for_a_while_it_counts_what_it_loses),
+        ("privileges_are_dropped", privileges_are_dropped),
+    ] {
+        test();
+        println!("test {name} ... ok");
+    }
+}
+
+/// Runs a query and prints how many rows came, the first of them, and the report.
+fn query(words: &[String]) {
+    let millis: u64 = words[1].parse().expect("milliseconds");
+    let after = (millis > 0).then(|| Duration::from_millis(millis));
+    let command = (words.len() > 2).then(|| Command::spawn(&words[2..]).expect("a process"));
+    let sql = words[0].replace(":cpid", &command.as_ref().map_or(0, Command::pid).to_string());
+    let object = compile_as("q_signals", &sql);
+    let started = Instant::now();
+    let options = Options { drop_privileges: true, ..Options::default() };
+    let session = Session::open(&object, &Live::new(), &options);
+    let session = session.unwrap_or_else(|failure| panic!("{}", render(&failure, &sql)));
+    eprintln!("live after {} us; {}; {}", started.elapsed().as_micros(), status("VmHWM"), status("CapEff"));
+    let mut seen = Seen::default();
+    let ran = session.run(Stop { after, command, signals: true }, &mut seen);
+    let report = ran.unwrap_or_else(|failure| panic!("{}", render(&failure, &sql)));
+    seen.partial.iter().for_each(|window| eprintln!("note: {window}"));
+    println!("{} rows", seen.rows().len());
+    seen.rows().iter().take(20).for_each(|row| println!("{row}"));
+    eprintln!("{report}\n{:?}; {}", report.ended, status("VmHWM"));
+}
+
+fn status(name: &str) -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// This program with a query, live.
+struct Started {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    live: String,
+}
+
+impl Started {
+    fn start(arguments: &[&str]) -> Started {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut live = String::new();
+        stderr.read_line(&mut live).unwrap();
+        assert!(live.starts_with("live after"), "{live}");
+        // Signals are taken over once the query runs, right after it is live.
+        std::thread::sleep(Duration::from_millis(100));
+        Started { child, stderr, live }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// What it printed to stdout and to stderr, and its exit code if it ended by itself.
+    fn end(mut self) -> (String, String, Option<i32>) {
+        let (mut rows, mut report) = (String::new(), String::new());
+        self.child.stdout.take().unwrap().read_to_string(&mut rows).unwrap();
+        self.stderr.read_to_string(&mut report).unwrap();
+        (rows, report, self.child.wait().unwrap().code())
+    }
+}
+
+const QUIET: &str = "select count(*) from rawtracepoint.sys_enter where pid = 0";
+
+fn signals_end_it_in_good_order() {
+    for (signal, number) in [(Signal::SIGINT, 2), (Signal::SIGTERM, 15), (Signal::SIGHUP, 1)] {
+        let program = Started::start(&[QUIET, "0"]);
+        program.signal(signal);
+        let (rows, report, code) = program.end();
+        let ended = format!("Signal {{ number: {number}, by_terminal: false }}");
+        assert!(report.contains("losses: none\nmisses: none") && report.contains(&ended), "{signal}: {report}");
+        assert_eq!((rows.as_str(), code), ("1 rows\n0\n", Some(0)), "{signal}");
+    }
+    gone("q_signals");
+}
+
+fn a_second_signal_kills() {
+    // With its end of the pipe full and nobody reading, it cannot end in good order.
+    let program = Started::start(&["select ts, cpu from rawtracepoint.sys_enter where pid = 0", "0"]);
+    program.signal(Signal::SIGSTOP);
+    program.signal(Signal::SIGINT);
+    program.signal(Signal::SIGTERM);
+    program.signal(Signal::SIGCONT);
+    let (_, _, code) = program.end();
+    // Both wait when it goes on: the first ends the query, and then the second is let through.
+    assert_eq!(code, None, "it was not killed");
+    gone("q_signals");
+}
+
+/// A command makes a known number of calls, more than the ring buffer holds, while nobody reads.
+fn stopped_for_a_while_it_counts_what_it_loses() {
+    let calls = 1_500_000;
+    let sql = "select ts from tracepoint.syscalls.sys_enter_read where pid = :cpid and count = 1";
+    let dd = format!("count={calls}");
+    let program = Started::start(&[sql, "0", "dd", "if=/dev/zero", "of=/dev/null", "bs=1", &dd]);
+    program.signal(Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(2_000));
+    program.signal(Signal::SIGCONT);
+    let (rows, report, _) = program.end();
+    let rows: u64 = rows.split(' ').next().unwrap().parse().unwrap();
+    let losses = report.lines().find_map(|line| line.strip_prefix("losses: ")).unwrap();
+    let lost: u64 = losses.split(' ').next().unwrap().replace(',', "").parse().unwrap_or(0);
+    assert_eq!(rows + lost, calls, "{report}");
+    assert!(lost > 0, "{report}");
+}
+
+fn privileges_are_dropped() {
+    let program = Started::start(&[QUIET, "1"]);
+    // CAP_BPF alone is bit 39.
+    assert!(program.live.contains("CapEff: 0000008000000000"), "{}", program.live);
+    let (rows, report, _) = program.end();
+    assert_eq!(rows, "1 rows\n0\n", "{report}");
+}
