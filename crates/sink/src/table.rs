@@ -64,8 +64,7 @@ impl<'a> Table<'a> {
             self.page.push_str(&column.name);
             spaces(&mut self.page, gap.div_ceil(2) + 1);
         }
-        // psql leaves blanks behind the last name; nothing here ends in one.
-        self.page.truncate(self.page.trim_end_matches(' ').len());
+        self.trim();
         let rules: Vec<String> = self.columns.iter().map(|column| "-".repeat(column.width + 2)).collect();
         self.page.push('\n');
         self.page.push_str(&rules.join("+"));
@@ -95,7 +94,13 @@ impl<'a> Table<'a> {
                 spaces(&mut self.page, gap);
             }
         }
+        self.trim();
         self.page.push('\n');
+    }
+
+    /// psql leaves blanks at the ends of some lines; here none has one.
+    fn trim(&mut self) {
+        self.page.truncate(self.page.trim_end_matches(' ').len());
     }
 
     fn footer(&mut self, rows: usize) {

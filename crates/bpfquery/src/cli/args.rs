@@ -25,8 +25,14 @@ Examples:
   bpfquery describe tracepoint.sched.sched_switch
 
 Rows go to stdout, everything else to stderr.
-Exit codes: 0 done, 1 a file or a pipe failed, 2 the query or the usage is wrong, 3 this kernel or these
-privileges cannot do it, 4 --strict and something was lost, 101 a mistake in bpfquery.";
+
+Exit codes:
+  0    done, or nobody reads the rows any more
+  1    a file, a pipe or a command failed
+  2    the query or the usage is wrong
+  3    this kernel, or these privileges, cannot do it
+  4    --strict, and something was lost or may have been
+  101  a mistake in bpfquery";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -72,7 +78,8 @@ Examples:
   bpfquery run -e 'select pid, comm, cpu from sched_switch limit 10'
   bpfquery run -c 'dd if=/dev/zero of=/dev/null bs=10240 count=10' \\
     -e 'select hist(retval) from kretprobe.vfs_read where pid = :cpid'
-  bpfquery run --param uid=1000 --format json -e 'select comm from sched_process_exec where uid = :uid'
+  bpfquery run --param user=1000 --format json \\
+    -e 'select pid, comm from sched_process_exec where uid = :user'
   bpfquery run --strict --for 1min q.bpf.o")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
@@ -104,7 +111,8 @@ pub(crate) struct RunArgs {
 #[command(after_help = "\
 Examples:
   bpfquery compile q.sql -o q.bpf.o
-  bpfquery compile --target 5.10.snap -o q.bpf.o -e 'select comm, count(*) from sched_switch group by comm'")]
+  bpfquery compile --target 5.10.snap -o q.bpf.o \\
+    -e 'select comm, count(*) from sched_switch group by comm'")]
 pub(crate) struct CompileArgs {
     #[command(flatten)]
     pub(crate) source: Source,

@@ -96,7 +96,30 @@ fn line(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::colour;
+    use super::{colour, tell_panics};
+    use std::process::Command;
+
+    const PANIC: &str = "BPFQUERY_TEST_PANIC";
+
+    /// Runs itself once more as a process that panics, since a panic ends the process.
+    #[test]
+    fn a_panic_is_told_as_a_bug() {
+        if std::env::var_os(PANIC).is_some() {
+            tell_panics();
+            panic!("on purpose");
+        }
+        let name = "cli::output::tests::a_panic_is_told_as_a_bug";
+        let mut itself = Command::new(std::env::current_exe().unwrap());
+        let output = itself.args(["--exact", name, "--nocapture"]).env(PANIC, "1").output().unwrap();
+        assert_eq!(output.status.code(), Some(101));
+        let told = String::from_utf8(output.stderr).unwrap();
+        let place = format!("bug: panic: on purpose at {}:", file!());
+        assert!(told.starts_with(&place), "{told}");
+        assert!(
+            told.ends_with("help: please report it with the query and the output of `bpfquery doctor`\n"),
+            "{told}"
+        );
+    }
 
     #[test]
     fn colours() {

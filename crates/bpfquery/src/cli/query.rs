@@ -18,41 +18,43 @@ use std::io;
 
 pub(crate) fn run(args: &RunArgs) -> Result {
     let kernel = Live::new();
-    let (sql, object) = match input::input(&args.source)? {
+    let object = match input::input(&args.source)? {
         Input::Sql(sql) => {
             let options = bpfquery::Options { target: Target::This, pid: args.pid };
-            let compiled = compile(&sql, &kernel, options).map_err(|failure| Stop::Failed(failure, sql.clone()))?;
-            (sql, compiled.object)
+            compile(&sql, &kernel, options).map_err(|failure| Stop::Failed(failure, sql))?.object
         }
         Input::Object(_) if args.pid.is_some() => return Err(usage("-p works on SQL, and this is an object").into()),
-        Input::Object(object) => (String::new(), object),
+        Input::Object(object) => object,
     };
-    start(args, &kernel, &object).map_err(|stop| match stop {
-        Stop::Failed(failure, _) => Stop::Failed(failure, sql),
-        other => other,
-    })
+    let manifest = Session::manifest_of(&object)?;
+    match start(args, &kernel, &object, &manifest) {
+        // What fails from here on points into the query that the object was made of.
+        Err(Stop::Failed(failure, _)) => Err(Stop::Failed(failure, manifest.sql)),
+        ended => ended,
+    }
 }
 
-fn start(args: &RunArgs, kernel: &Live, object: &[u8]) -> Result {
-    let manifest = Session::manifest_of(object)?;
+fn start(args: &RunArgs, kernel: &Live, object: &[u8], manifest: &Manifest) -> Result {
     let command = args.command.as_ref().map(|words| Command::spawn(&words.0)).transpose()?;
     let mut given = args.params.clone();
     given.extend(command.as_ref().map(|command| (COMMAND_PID.to_string(), command.pid().to_string())));
     let params = values(&manifest.params, &given)?;
     let options = Options { params, verbose: args.verbose, drop_privileges: true };
     let session = Session::open(object, kernel, &options)?;
-    output::tell(&attached(&manifest));
     let stop = bpfquery_runtime::Stop { after: args.duration, command, signals: true };
-    let mut printer = Printer::new(args, &manifest);
+    let mut printer = Printer::new(args, manifest);
     let report = session.run(stop, &mut printer)?;
     printer.end(&report, args.strict)
 }
 
-/// `attached 1 program: kprobe.do_nanosleep`
-fn attached(manifest: &Manifest) -> String {
+/// `attached 1 program: kprobe.do_nanosleep`; nothing where nothing is.
+fn attached(manifest: &Manifest) -> Option<String> {
+    if is_once(manifest) {
+        return None;
+    }
     let hooks: Vec<String> = manifest.programs.iter().map(|program| program.hook.to_string()).collect();
     let plural = if hooks.len() == 1 { "" } else { "s" };
-    format!("attached {} program{plural}: {}", hooks.len(), hooks.join(", "))
+    Some(format!("attached {} program{plural}: {}", hooks.len(), hooks.join(", ")))
 }
 
 fn usage(message: &str) -> Failure {
@@ -69,13 +71,16 @@ fn usage(message: &str) -> Failure {
 /// Prints rows as they come.
 struct Printer {
     sink: Box<dyn Sink>,
+    /// What to tell once the query is live.
+    attached: Option<String>,
     closed: bool,
 }
 
 impl Printer {
     fn new(args: &RunArgs, manifest: &Manifest) -> Printer {
         let schema = arrow_schema(&manifest.user.output);
-        Printer { sink: args.format.sink(&schema, emission(manifest), Box::new(io::stdout())), closed: false }
+        let sink = args.format.sink(&schema, emission(manifest), Box::new(io::stdout()));
+        Printer { sink, attached: attached(manifest), closed: false }
     }
 
     /// Notes a closed pipe, which is no failure.
@@ -115,6 +120,10 @@ impl Receiver for Printer {
         self.written(written)
     }
 
+    fn live(&mut self) {
+        self.attached.iter().for_each(|line| output::tell(line));
+    }
+
     fn partial_window(&mut self, window: PartialWindow) {
         output::tell(&format!("note: {window}"));
     }
@@ -122,11 +131,15 @@ impl Receiver for Printer {
 
 /// What a batch of this query is.
 fn emission(manifest: &Manifest) -> Emission {
-    let once = manifest.programs.iter().all(|program| program.hook == Hook::Once);
     match &manifest.user.source {
-        Source::Rows { .. } if once => Emission::Whole,
+        Source::Rows { .. } if is_once(manifest) => Emission::Whole,
         Source::Rows { .. } => Emission::Rows,
         Source::Groups { window: Some(_), .. } => Emission::Windows,
         Source::Groups { window: None, .. } => Emission::Whole,
     }
+}
+
+/// Whether it is a query without FROM: it runs once, and is attached to nothing.
+fn is_once(manifest: &Manifest) -> bool {
+    manifest.programs.iter().all(|program| program.hook == Hook::Once)
 }
