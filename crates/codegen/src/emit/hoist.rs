@@ -2,10 +2,10 @@
 //!
 //! - `if c goto e; f: p = y; goto j; e: p = 1; goto j` is `p = 1; if c goto j; f: p = y; goto j`.
 //!
-//! Condition: `e` does nothing but set registers to constants, and both sides go to `j`. That is all: what `e` writes are
+//! Condition: `e` does nothing but set registers to constants and copies, and both sides go to `j`. That is all: what `e` writes are
 //! parameters of `j`, which `f` writes too, and which nothing reads before `j`.
 
-use super::mach::{BlockId, Inst, MFunc, Src, Term};
+use super::mach::{BlockId, Inst, Line, MFunc, Src, Term};
 
 /// Moves constants before the branch that chooses them.
 pub(super) fn run(func: &mut MFunc) {
@@ -16,7 +16,8 @@ pub(super) fn run(func: &mut MFunc) {
         let Some(join) = join(func, then).filter(|join| self::join(func, otherwise) == Some(*join)) else { continue };
         let movable = |side: BlockId, other: BlockId| {
             let (block, other) = (&func.blocks[side.index()], &func.blocks[other.index()]);
-            let constant = block.lines.iter().all(|line| is_constant(&line.inst)) && !block.lines.is_empty();
+            let simple = |line: &Line| is_constant(&line.inst) || line.inst.copy().is_some_and(|(dst, _)| !dst.is_physical());
+            let constant = block.lines.iter().any(|line| is_constant(&line.inst)) && block.lines.iter().all(simple);
             constant && preds[side.index()] == 1 && (other.cold || !block.cold)
         };
         let (side, term) = if movable(then, otherwise) {
