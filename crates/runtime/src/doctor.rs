@@ -162,6 +162,15 @@ fn kprobe() -> Tried {
     program(libbpf_sys::BPF_PROG_TYPE_KPROBE)
 }
 
+/// Whether BTF trampolines can be attached on this kernel. A kernel of any version may be built without, which nothing but
+/// trying tells; it takes some milliseconds, so it is asked only where another relation could be suggested.
+pub fn trampolines_work() -> bool {
+    messages::listen(false);
+    let works = trampoline().is_ok();
+    messages::take();
+    works
+}
+
 /// Loads and attaches to a function that only the kernel's own tests call (net/bpf/test_run.c).
 fn trampoline() -> Tried {
     let kind = libbpf_sys::BPF_TRACE_FENTRY;

@@ -46,7 +46,7 @@ mod quiesce;
 
 pub use capability::{Capability, missing_capabilities};
 pub use command::Command;
-pub use doctor::{Finding, State, probe_features};
+pub use doctor::{Finding, State, probe_features, trampolines_work};
 pub use report::{Misses, Report};
 pub use session::{Flow, Options, Receiver, Session};
 pub use stop::{Ended, Stop};

@@ -112,10 +112,14 @@ fn no_map(detail: String, kernel: &dyn Kernel) -> Unsupported {
 
 fn no_trampolines(said: &[String], kernel: &dyn Kernel, manifest: &Manifest) -> Unsupported {
     let identity = kernel.identity();
-    let refusal = Unsupported::new(Feature::Trampoline.title()).since("5.5");
+    let refusal = Unsupported::new(Feature::Trampoline.title());
+    // A newer kernel may still be built without them, and then its age is not why.
+    let refusal = if identity.version < (5, 5, 0) { refusal.since("5.5") } else { refusal };
     let refusal = refusal.detail(format!("kernel {} cannot attach {}", identity.release, hooks(manifest)));
-    let refusal =
-        said.iter().map(|said| tidy(said)).filter(|said| !said.contains(" LOG --")).fold(refusal, Unsupported::detail);
+    let refusal = match said.first() {
+        Some(first) => refusal.detail(tidy(first)),
+        None => refusal,
+    };
     if identity.features.contains(&Feature::Kprobe) {
         refusal.help("use kprobe.FUNCTION or kretprobe.FUNCTION")
     } else {
