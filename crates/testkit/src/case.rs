@@ -51,8 +51,6 @@ pub struct Directives {
     pub target: Option<String>,
     /// `args`: what else the command line is given.
     pub args: Vec<String>,
-    /// `needs`: what a kernel must have beside what the relation needs: `event sched.sched_switch`.
-    pub needs: Vec<String>,
     /// `workload`: the load program and its arguments, run while the query is live.
     pub workload: Vec<String>,
     /// `cpus`: how many the interpreter's machine has (2).
@@ -61,9 +59,11 @@ pub struct Directives {
     pub wall_offset: Option<i64>,
     /// `start`: CLOCK_MONOTONIC ns at which the query started, for the interpreter (0).
     pub start: Option<u64>,
+    /// `align`: the run on a kernel starts where at least a third of a window of so many ns is still to come.
+    pub align: Option<u64>,
     /// `exit`: the exit status of the query's run on a kernel (0).
     pub exit: Option<i32>,
-    /// `losses`: kinds of losses that a run on a kernel may report, since they do not depend on the query alone.
+    /// `losses`: lines of the loss report that may say anything (`losses`, `misses`, `reads`, `text`) on a kernel.
     pub losses: Vec<String>,
 }
 
@@ -224,11 +224,11 @@ impl Directives {
             "target" if matches!(value, "portable" | "this") => self.target = Some(value.to_string()),
             "target" => return Err(wrong()),
             "args" => self.args.extend(words(value)?),
-            "needs" => self.needs.extend(list(value)),
             "workload" => self.workload = words(value)?,
             "cpus" => self.cpus = Some(value.parse().map_err(|_| wrong())?),
             "wall-offset" => self.wall_offset = Some(time(value).ok_or_else(wrong)?),
             "start" => self.start = Some(time(value).ok_or_else(wrong)?),
+            "align" => self.align = Some(time(value).filter(|ns| *ns > 0).ok_or_else(wrong)?),
             "exit" => self.exit = Some(value.parse().map_err(|_| wrong())?),
             "losses" => self.losses.extend(list(value)),
             _ => return Err(format!("no directive is called \"{key}\"")),
@@ -273,7 +273,7 @@ pub fn words(text: &str) -> Result<Vec<String>, String> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# Why: because.\n# args: --for 2s --param 'x=a b'\n# needs: kprobe, event a.b\nSELECT 1\n\n---- plan\na\n\n---- rows interp\n1\n";
+    const TEXT: &str = "# Why: because.\n# args: --for 2s --param 'x=a b'\n# losses: reads, misses\nSELECT 1\n\n---- plan\na\n\n---- rows interp\n1\n";
 
     fn parse(text: &str) -> Result<Case, String> {
         Case::parse("area/name", Path::new("name.case"), text)
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(case.text(), TEXT);
         assert_eq!(case.sql, "SELECT 1");
         assert_eq!(case.directives.args, ["--for", "2s", "--param", "x=a b"]);
-        assert_eq!(case.directives.needs, ["kprobe", "event a.b"]);
+        assert_eq!(case.directives.losses, ["reads", "misses"]);
         assert_eq!(case.section("plan").map(|section| section.body.as_str()), Some("a\n"));
     }
 

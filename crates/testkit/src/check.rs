@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// The pid that `$pid` stands for where no workload runs.
-pub const PID: &str = "4242";
+/// The processes that `$pid1` and `$pid2` stand for where no workload runs.
+pub const PIDS: [&str; 2] = ["4242", "4243"];
 
 /// The pinned kernels that cases are compiled for, each read once.
 pub struct Snapshots {
@@ -56,7 +56,7 @@ pub fn check(case: &Case, snapshots: &mut Snapshots) -> Result<(), String> {
     }
     let mut wrong = String::new();
     for (title, actual) in evaluate(case, snapshots)? {
-        let expected = case.section(&title).map_or(String::new(), |section| with_pid(&section.body, PID));
+        let expected = case.section(&title).map_or(String::new(), |section| with_pids(&section.body, &PIDS));
         if let Some(diff) = differ(&expected, &actual) {
             let _ = write!(wrong, "section {title}:\n{diff}");
         }
@@ -85,7 +85,7 @@ pub fn bless(case: &mut Case, add: &[String], snapshots: &mut Snapshots) -> Resu
     for (title, actual) in evaluate(case, snapshots)? {
         let old = case.section(&title).map_or(String::new(), |section| section.body.clone());
         // Placeholders survive where the line still is what they say.
-        let patterns = with_pid(&old, PID);
+        let patterns = with_pids(&old, &PIDS);
         let same: BTreeMap<&str, &str> = patterns.lines().zip(old.lines()).collect();
         let kept = with_patterns(&patterns, &actual);
         let body: String = kept.lines().map(|line| format!("{}\n", same.get(line).unwrap_or(&line))).collect();
@@ -97,14 +97,17 @@ pub fn bless(case: &mut Case, add: &[String], snapshots: &mut Snapshots) -> Resu
     Ok(case.text() != before)
 }
 
-/// `$pid` replaced.
-pub fn with_pid(text: &str, pid: &str) -> String {
-    text.replace("$pid", pid)
+/// `$pid1`, `$pid2`… replaced by the processes of the load, `$pid` by the first.
+pub fn with_pids(text: &str, pids: &[impl AsRef<str>]) -> String {
+    // From the last on, since `$pid1` is the start of `$pid10`.
+    let numbered = pids.iter().enumerate().rev();
+    let text = numbered.fold(text.to_string(), |text, (at, pid)| text.replace(&format!("$pid{}", at + 1), pid.as_ref()));
+    text.replace("$pid", pids.first().map_or("$pid", AsRef::as_ref))
 }
 
 /// The text of each section that stands in the case and needs no kernel; and of `losses` wherever rows do.
 fn evaluate(case: &Case, snapshots: &mut Snapshots) -> Result<Vec<(String, String)>, String> {
-    let sql = with_pid(&case.sql, PID);
+    let sql = with_pids(&case.sql, &PIDS);
     let compiled = match compiled(case, snapshots)? {
         Ok(compiled) => compiled,
         Err(failure) if case.section("error").is_some() && case.sections.len() == 1 => {
@@ -136,7 +139,7 @@ fn evaluate(case: &Case, snapshots: &mut Snapshots) -> Result<Vec<(String, Strin
 /// The case's query compiled, or what is said instead.
 fn compiled(case: &Case, snapshots: &mut Snapshots) -> Result<Result<Compiled, String>, String> {
     let kernel = snapshots.get(case.directives.snapshot.as_deref().unwrap_or("small"))?;
-    let sql = with_pid(&case.sql, PID);
+    let sql = with_pids(&case.sql, &PIDS);
     Ok(compile(&sql, kernel, options(case)?).map_err(|failure| render(&failure, &sql)))
 }
 
@@ -147,7 +150,7 @@ pub(crate) fn options(case: &Case) -> Result<Options, String> {
         _ => Target::Portable,
     };
     let pid = match values(&case.directives.args, "-p").first() {
-        Some(pid) => Some(with_pid(pid, PID).parse().map_err(|error| format!("-p {pid}: {error}"))?),
+        Some(pid) => Some(with_pids(pid, &PIDS).parse().map_err(|error| format!("-p {pid}: {error}"))?),
         None => None,
     };
     Ok(Options { target, pid })
@@ -161,7 +164,7 @@ fn values<'a>(args: &'a [String], option: &str) -> Vec<&'a str> {
 
 fn interpret(case: &Case, compiled: &Compiled, snapshots: &mut Snapshots) -> Result<Outcome, String> {
     let kernel = snapshots.get(case.directives.snapshot.as_deref().unwrap_or("small"))?;
-    let input = case.section("input").map_or(String::new(), |section| with_pid(&section.body, PID));
+    let input = case.section("input").map_or(String::new(), |section| with_pids(&section.body, &PIDS));
     let params = values(&case.directives.args, "--param").into_iter().map(|param| {
         let (name, value) = param.split_once('=').unwrap_or((param, ""));
         (name.to_string(), value.to_string())

@@ -10,6 +10,7 @@ pub mod check;
 pub mod compare;
 pub mod input;
 pub mod interp;
+pub mod kernel;
 
 mod hit;
 mod memory;

@@ -3,6 +3,7 @@
 
 use bpfquery_testkit::case::read_all;
 use bpfquery_testkit::check::{Snapshots, bless};
+use bpfquery_testkit::kernel::{self, Settings};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,11 +26,50 @@ enum Command {
         /// `+SECTION` adds a section; anything else is a case's name or the start of one. All cases without.
         names: Vec<String>,
     },
+    /// Compiles every query for the running kernel, loads it, and runs those whose case says what the kernel gives.
+    Kernel {
+        /// The directory of cases.
+        #[arg(long, default_value = "testdata/cases")]
+        cases: PathBuf,
+        /// The `bpfquery` that runs queries.
+        #[arg(long)]
+        bin: PathBuf,
+        /// The directory of load programs.
+        #[arg(long)]
+        workloads: PathBuf,
+        /// The list of skips that are expected; none are without.
+        #[arg(long)]
+        skips: Option<PathBuf>,
+        /// What the report calls this kernel.
+        #[arg(long, default_value = "this kernel")]
+        name: String,
+        /// Cases, by the start of their names; all without.
+        names: Vec<String>,
+    },
+    /// Compiles every query for the running kernel and loads it.
+    Verify {
+        /// The directory of cases.
+        #[arg(long, default_value = "testdata/cases")]
+        cases: PathBuf,
+        /// The list of skips that are expected; none are without.
+        #[arg(long)]
+        skips: Option<PathBuf>,
+        /// Cases, by the start of their names; all without.
+        names: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Bless { cases, names } => bless_all(&cases, &names),
+        Command::Kernel { cases, bin, workloads, skips, name, names } => {
+            println!("cases on {name}");
+            on_kernel(&Settings { cases, bin, workloads, skips, names, load_only: false })
+        }
+        Command::Verify { cases, skips, names } => {
+            let none = PathBuf::new();
+            on_kernel(&Settings { cases, bin: none.clone(), workloads: none, skips, names, load_only: true })
+        }
     };
     match result {
         Ok(code) => code,
@@ -38,6 +78,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends with the line that scripts read.
+fn on_kernel(settings: &Settings) -> Result<ExitCode, String> {
+    let totals = kernel::run(settings, &mut |line| println!("{line}"))?;
+    println!("{} passed, {} failed, {} skipped", totals.passed, totals.failed, totals.skipped);
+    Ok(if totals.failed == 0 && totals.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn bless_all(root: &Path, names: &[String]) -> Result<ExitCode, String> {
