@@ -170,8 +170,11 @@ fn the_event_is_what_helpers_see() {
     let task = "  v1 = call get_current_task\n  v2 = core c0\n  v3 = add v1, v2\n  v4 = slot s0\n  v5 = const 8
   v6 = call probe_read_kernel v4, v5, v3\n  v7 = load.u64 v4, 0\n  ret v7";
     assert_eq!(eval(task).0, 0x0707_0707_0707_0707);
-    let comm = "  v1 = slot s1\n  v2 = const 16\n  v3 = call get_current_comm v1, v2\n  v4 = load.u64 v1, 0\n  ret v4";
+    let comm = "  v1 = slot s1\n  v2 = const 16\n  v3 = call get_current_comm v1, v2\n  v4 = load.u16 v1, 0\n  ret v4";
     assert_eq!(eval(comm).0, i64::from(u16::from_le_bytes(*b"dd")));
+    // What is behind the name stays as it was: Linux 6.1 to 6.3 do not fill it.
+    let behind = comm.replace("load.u16 v1, 0", "load.u8 v1, 3");
+    assert_eq!(eval(&behind).0, 0xa5);
 }
 
 /// Reads into `text`, which holds `-1` everywhere; gives the result and the 16 bytes.

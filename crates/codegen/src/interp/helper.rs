@@ -83,15 +83,15 @@ fn random(machine: &mut Machine<'_>) -> u64 {
     x.into()
 }
 
-// bpf_get_current_comm, kernel/bpf/helpers.c: strscpy_pad of 16 bytes.
+// bpf_get_current_comm, kernel/bpf/helpers.c: strscpy, which leaves what is behind the NUL as it was, as Linux 6.1 to 6.3 do;
+// others zero it.
 fn comm(machine: &mut Machine<'_>, to: u64, size: u64) -> Result<i64, Fault> {
     if size == 0 {
         return Ok(-errno::EINVAL);
     }
     let end = machine.event.comm.iter().position(|&byte| byte == 0).unwrap_or(16);
-    let mut bytes = vec![0; bounded(size)?];
-    let room = bytes.len() - 1;
-    bytes.iter_mut().take(room).zip(&machine.event.comm[..end]).for_each(|(to, from)| *to = *from);
+    let mut bytes = machine.event.comm[..end.min(bounded(size)? - 1)].to_vec();
+    bytes.push(0);
     machine.write(to, &bytes)?;
     Ok(0)
 }

@@ -8,10 +8,9 @@
 use super::rows::offset_of;
 use super::{Counter, Lowerer, key};
 use crate::ir::{Access, BinOp, Block, Cond, Global, MapData, MapId, MapKind, PtrKind, Type, Value};
-use bpfquery_catalog::{Access as Fetch, Builtin};
 use bpfquery_diag::{Failure, Result};
 use bpfquery_isa::Helper;
-use bpfquery_plan::{Expr, ExprKind, Field, Layout, Slot, SlotOp, Stored};
+use bpfquery_plan::{Expr, Field, Layout, Slot, SlotOp};
 
 /// BPF_NOEXIST: the entry is made only if nobody else made it meanwhile.
 const NOEXIST: i64 = 1;
@@ -39,7 +38,7 @@ impl Lowerer<'_> {
         });
         let entry = if keyed {
             let buffer = self.buffer("key", layout.size);
-            self.clear(layout, keys, buffer)?;
+            self.clear(layout, buffer);
             self.fill(layout, keys, buffer, true)?;
             self.find_or_make(map, buffer, state.size)
         } else {
@@ -49,16 +48,16 @@ impl Lowerer<'_> {
     }
 
     /// Zeros for the words of a key that are not surely written in full.
-    fn clear(&mut self, layout: &Layout, keys: &[Expr], buffer: Value) -> Result<()> {
+    fn clear(&mut self, layout: &Layout, buffer: Value) {
         let mut written = vec![false; layout.size as usize];
         let mut mark = |from: u32, bytes: u32| {
             written.iter_mut().skip(from as usize).take(bytes as usize).for_each(|byte| *byte = true);
         };
-        for (field, expr) in layout.fields.iter().zip(keys) {
-            if field.null_bit.is_none() && (matches!(field.stored, Stored::Int { .. }) || self.fills_itself(expr)?) {
+        for field in &layout.fields {
+            // Text that is never NULL is zeroed where it is written.
+            if field.null_bit.is_none() {
                 mark(field.offset, field.stored.bytes());
             }
-            // Text is zeroed where it is written; only where it may be NULL nobody else would.
         }
         if let Some((offset, bytes)) = layout.nulls {
             mark(offset, bytes);
@@ -68,16 +67,6 @@ impl Lowerer<'_> {
                 self.zero(buffer, 8 * u32::try_from(i).unwrap_or(u32::MAX), 8);
             }
         }
-        Ok(())
-    }
-
-    /// Whether writing this text as padded leaves none of its field's bytes unwritten.
-    fn fills_itself(&self, expr: &Expr) -> Result<bool> {
-        Ok(match &expr.kind {
-            ExprKind::Column(id) => matches!(self.column(*id)?.access, Fetch::Builtin(Builtin::Comm)),
-            ExprKind::Literal(_) | ExprKind::Param(_) => true,
-            _ => false,
-        })
     }
 
     /// The group's state on this CPU: found, or made and then found.
@@ -128,8 +117,7 @@ impl Lowerer<'_> {
     /// after them, because it tells them whether there is something to compare with: it has their input, or none.
     fn update(&mut self, state: &Layout, slots: &[Slot], entry: Value) -> Result<()> {
         let mut done = vec![false; slots.len()];
-        let (with_input, without): (Vec<usize>, Vec<usize>) =
-            (0..slots.len()).partition(|&i| slots[i].input.is_some());
+        let (with_input, without): (Vec<usize>, Vec<usize>) = (0..slots.len()).partition(|&i| slots[i].input.is_some());
         for first in with_input.into_iter().chain(without) {
             if done[first] {
                 continue;

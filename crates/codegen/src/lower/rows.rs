@@ -87,7 +87,11 @@ impl Lowerer<'_> {
         null: crate::ir::Block,
     ) -> Result<()> {
         match field.stored {
-            Stored::Text { bytes } => self.text_into(expr, base, field.offset, bytes, padded, null),
+            Stored::Text { bytes } => {
+                // Where it may be NULL, its bytes were zeroed before.
+                let padded = padded && field.null_bit.is_none();
+                self.text_into(expr, base, field.offset, bytes, padded, null)
+            }
             Stored::Int { bytes, .. } => {
                 let access = Access::of_bytes(bytes).ok_or_else(|| Failure::bug("lower", "field width"))?;
                 let value = self.scalar(expr, null)?;

@@ -56,8 +56,8 @@ impl Lowerer<'_> {
             From::Buffer(base) => Text { base, width, padded: false, length: None },
             From::Comm => {
                 let base = self.buffer("comm", width);
-                self.read_comm(base, width);
-                Text { base, width, padded: true, length: None }
+                self.read_comm(base, width, padded);
+                Text { base, width, padded, length: None }
             }
             From::Constant(bytes) => {
                 let base = self.buffer("constant", width);
@@ -136,7 +136,7 @@ impl Lowerer<'_> {
         };
         let target = if offset == 0 { base } else { self.build.bin_imm(BinOp::Add, base, i64::from(offset)) };
         match source {
-            From::Comm => self.read_comm(target, bytes.min(16)),
+            From::Comm => self.read_comm(target, bytes.min(16), padded),
             From::Constant(constant) => self.store_bytes(target, 0, bytes, &constant),
             From::Memory(from) => self.copy(target, from, width),
             From::Buffer(from) => {
@@ -224,8 +224,12 @@ impl Lowerer<'_> {
         }
     }
 
-    /// bpf_get_current_comm fills what is behind the name with zeros (strscpy_pad, kernel/bpf/helpers.c, Linux 6.12; strncpy in 5.10).
-    fn read_comm(&mut self, target: Value, bytes: u32) {
+    /// Linux 6.1 to 6.3 leave what is behind the name as it was (strscpy, kernel/bpf/helpers.c; strscpy_pad again since 6.4,
+    /// strncpy before), so that padding is made here.
+    fn read_comm(&mut self, target: Value, bytes: u32, padded: bool) {
+        if padded {
+            self.zero(target, 0, bytes);
+        }
         let size = self.build.iconst(i64::from(bytes));
         self.build.call(Helper::GetCurrentComm, &[target, size]);
     }

@@ -80,14 +80,13 @@ impl Slots {
                 (place, i64::from(access.bytes()), true)
             }
             // These write all bytes, zeroes where they fail (bpf_probe_read_kernel_common and its like,
-            // kernel/trace/bpf_trace.c 6.18; get_current_comm fails for no task of a probe).
-            Op::Call {
-                helper: Helper::GetCurrentComm | Helper::ProbeReadKernel | Helper::ProbeReadUser | Helper::ProbeRead,
-                args,
-            } => match constant(args[1]) {
-                Some(bytes) => (self.places[args[0].index()], bytes, false),
-                None => return Access::Other,
-            },
+            // kernel/trace/bpf_trace.c 6.18). get_current_comm does not: Linux 6.1 to 6.3 leave what is behind the name.
+            Op::Call { helper: Helper::ProbeReadKernel | Helper::ProbeReadUser | Helper::ProbeRead, args } => {
+                match constant(args[1]) {
+                    Some(bytes) => (self.places[args[0].index()], bytes, false),
+                    None => return Access::Other,
+                }
+            }
             _ => return Access::Other,
         };
         let Some((slot, at)) = place else { return Access::Other };

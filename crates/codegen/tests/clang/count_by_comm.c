@@ -6,7 +6,7 @@ u64 lost;
 SEC("tp_btf/sys_enter")
 int q(u64 *ctx)
 {
-	char comm[16];
+	char comm[16] = {}; /* 6.1 does not fill what is behind the name */
 	u64 one = 1, *count;
 
 	bpf_get_current_comm(comm, sizeof(comm));

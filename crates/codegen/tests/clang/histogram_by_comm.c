@@ -25,7 +25,7 @@ int q(u64 *ctx)
 	u32 tid = bpf_get_current_pid_tgid();
 	u64 *start = bpf_map_lookup_elem(&starts, &tid);
 	struct hist *hist;
-	char comm[16];
+	char comm[16] = {}; /* 6.1 does not fill what is behind the name */
 	u64 delta, bucket;
 
 	if (!start)

@@ -18,6 +18,7 @@ int q(u64 *ctx)
 	key.cpu = bpf_get_smp_processor_id();
 	key.pad = 0;
 	key.id = ctx[1];
+	__builtin_memset(key.comm, 0, sizeof(key.comm)); /* 6.1 does not fill what is behind the name */
 	bpf_get_current_comm(key.comm, sizeof(key.comm));
 	state = bpf_map_lookup_elem(&groups, &key);
 	if (unlikely(!state)) {

@@ -252,7 +252,12 @@ impl Run<'_> {
             Helper::GetCurrentCgroupId => event.cgroup_id,
             Helper::GetPrandomU32 => u64::from(self.random()),
             Helper::GetCurrentComm => {
-                self.kernel.slice(a, b)?.copy_from_slice(&event.comm[..b as usize]);
+                // strscpy, as in Linux 6.1: nothing behind the NUL is written.
+                let room = event.comm.len().min(b as usize) - 1;
+                let end = event.comm.iter().position(|byte| *byte == 0).unwrap_or(room).min(room);
+                let to = self.kernel.slice(a, b)?;
+                to[..end].copy_from_slice(&event.comm[..end]);
+                to[end] = 0;
                 0
             }
             Helper::ProbeReadKernel => {

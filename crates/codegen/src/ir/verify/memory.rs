@@ -167,8 +167,12 @@ impl Walk<'_> {
         for place in self.places.of(value) {
             self.bounds(place, 0, most)?;
         }
-        // The kernel's verifier takes all bytes as written (ARG_PTR_TO_UNINIT_MEM); a string read writes up to its NUL.
-        let string = matches!(helper, Helper::ProbeReadStr | Helper::ProbeReadUserStr | Helper::ProbeReadKernelStr);
+        // The kernel's verifier takes all bytes as written (ARG_PTR_TO_UNINIT_MEM); a string read writes up to its NUL,
+        // and so does get_current_comm in Linux 6.1 to 6.3.
+        let string = matches!(
+            helper,
+            Helper::ProbeReadStr | Helper::ProbeReadUserStr | Helper::ProbeReadKernelStr | Helper::GetCurrentComm
+        );
         self.write(value, 0, least, if string { Byte::Perhaps } else { Byte::Written });
         Ok(())
     }
