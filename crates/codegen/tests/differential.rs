@@ -6,8 +6,9 @@ mod machine;
 mod random;
 
 use bpfquery_codegen::interp::{Event, World, run};
-use bpfquery_codegen::ir::{Func, Global, verify};
+use bpfquery_codegen::ir::{Func, Global, MapKind, parse, verify};
 use bpfquery_codegen::{Target, emit, passes};
+use bpfquery_isa::{Insn, Reg};
 use machine::Kernel;
 use random::Random;
 
@@ -36,10 +37,10 @@ fn memory() -> Vec<u8> {
     (0..32_u8).map(|at| at.wrapping_mul(11).wrapping_add(3)).collect()
 }
 
-fn events(seed: u64) -> Vec<Event> {
+fn events(seed: u64, context: u32) -> Vec<Event> {
     let mut random = Random::new(seed ^ 0x55);
     let mut event = || {
-        let words = (0..random::CONTEXT / 8).flat_map(|_| random.number().to_le_bytes()).collect();
+        let words = (0..context / 8).flat_map(|_| random.number().to_le_bytes()).collect();
         let event = Event {
             context: words,
             ktime_ns: random.next() >> 8,
@@ -69,7 +70,8 @@ fn interpret(func: &Func, events: &[Event]) -> Seen {
         let entries = world.entries(name).expect("the map is there");
         entries.into_iter().map(|mut entry| (entry.key, entry.values.swap_remove(0))).collect()
     };
-    let entries = vec![entries("hash"), entries("counts")];
+    let keyed = func.maps.iter().filter(|map| map.kind != MapKind::RingBuffer);
+    let entries = keyed.map(|map| entries(&map.name)).collect();
     Seen { results, bss: world.section(Global::Bss).to_vec(), records: world.take_records("ring"), entries }
 }
 
@@ -80,7 +82,8 @@ fn execute(func: &Func, program: &bpfquery_isa::Program, events: &[Event]) -> Se
         Err(what) => panic!("{what}\n{}\n{func}", program.display(&|_| None)),
     });
     let results = results.collect();
-    let entries = vec![kernel.entries(0), kernel.entries(1)];
+    let keyed = (0..func.maps.len()).filter(|&map| func.maps[map].kind != MapKind::RingBuffer);
+    let entries = keyed.map(|map| kernel.entries(map)).collect();
     Seen { results, bss: kernel.bss().to_vec(), records: kernel.records(), entries }
 }
 
@@ -89,7 +92,11 @@ fn check(seed: u64) {
     if let Err(error) = verify(&func) {
         panic!("seed {seed}: {error}\n{func}");
     }
-    let events = events(seed);
+    check_func(seed, func);
+}
+
+fn check_func(seed: u64, func: Func) {
+    let events = events(seed, func.context.bytes);
     let expected = interpret(&func, &events);
     let mut better = func.clone();
     passes::run(&mut better).unwrap_or_else(|failure| panic!("seed {seed}: {failure:?}\n{func}"));
@@ -110,6 +117,16 @@ fn check(seed: u64) {
 fn random_functions_do_the_same() {
     let (start, count) = (seed("BPFQUERY_SEED", 1), seed("BPFQUERY_SEEDS", 600));
     (start..start + count).for_each(check);
+}
+
+/// More values than registers survive a call: they are spilled, and come back right.
+#[test]
+fn twenty_values_live_across_three_calls() {
+    let func = parse(include_str!("clang/live_20.ir")).expect("the text is well-formed");
+    let program = bpfquery_codegen::compile(func.clone(), Target::default()).expect("the function is right");
+    let spills = program.lines().filter(|line| matches!(line.insn, Insn::Store { base: Reg::R10, .. })).count();
+    assert!(spills >= 16, "only four registers survive a call, and {spills} values were spilled");
+    (1..50).for_each(|seed| check_func(seed, func.clone()));
 }
 
 /// Another range of seeds, for a longer look by hand.

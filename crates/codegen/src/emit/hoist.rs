@@ -16,7 +16,8 @@ pub(super) fn run(func: &mut MFunc) {
         let Some(join) = join(func, then).filter(|join| self::join(func, otherwise) == Some(*join)) else { continue };
         let movable = |side: BlockId, other: BlockId| {
             let (block, other) = (&func.blocks[side.index()], &func.blocks[other.index()]);
-            let simple = |line: &Line| is_constant(&line.inst) || line.inst.copy().is_some_and(|(dst, _)| !dst.is_physical());
+            let simple =
+                |line: &Line| is_constant(&line.inst) || line.inst.copy().is_some_and(|(dst, _)| !dst.is_physical());
             let constant = block.lines.iter().any(|line| is_constant(&line.inst)) && block.lines.iter().all(simple);
             constant && preds[side.index()] == 1 && (other.cold || !block.cold)
         };

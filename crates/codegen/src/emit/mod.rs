@@ -51,6 +51,12 @@ pub fn generate(func: &ir::Func, target: Target) -> Result<Program> {
     Ok(write::program(func, &allocated.func, &order, &frame))
 }
 
+/// The function over virtual registers, for tests of what comes behind.
+#[cfg(test)]
+pub(crate) fn select_only(func: &ir::Func) -> Result<mach::MFunc> {
+    select::select(func, Target::default())
+}
+
 /// How instructions name the `.rodata` section: behind the maps.
 pub fn rodata_ref(func: &ir::Func) -> MapRef {
     MapRef(func.maps.len() as u32)

@@ -32,7 +32,9 @@ enum Constant {
 fn constant_of(inst: &Inst) -> Option<(VReg, Constant)> {
     match *inst {
         Inst::Mov { width: Width::W64, dst, src: Src::Imm(imm) } => Some((dst, Constant::Number(i64::from(imm)))),
-        Inst::Mov { width: Width::W32, dst, src: Src::Imm(imm) } => Some((dst, Constant::Number(i64::from(imm as u32)))),
+        Inst::Mov { width: Width::W32, dst, src: Src::Imm(imm) } => {
+            Some((dst, Constant::Number(i64::from(imm as u32))))
+        }
         Inst::Wide { dst, value } => Some((dst, Constant::Wide(value))),
         _ => None,
     }

@@ -166,7 +166,7 @@ pub fn implicit_params(terminator: &Terminator, at: usize) -> usize {
 }
 
 /// Replaces every operand in the function by what `f` says of it.
-pub fn rewrite(func: &mut Func, mut f: impl FnMut(Value) -> Value) {
+fn rewrite(func: &mut Func, mut f: impl FnMut(Value) -> Value) {
     for inst in &mut func.insts {
         map_operands(&mut inst.op, &mut f);
     }
@@ -350,11 +350,16 @@ impl Renames {
         at
     }
 
-    /// Puts the names into the function; says whether there were any.
+    /// Puts the names into the function; says whether anything used one of the old ones.
     pub fn apply(&self, func: &mut Func) -> bool {
+        let mut changed = false;
         if self.any {
-            rewrite(func, |value| self.get(value));
+            rewrite(func, |value| {
+                let name = self.get(value);
+                changed |= name != value;
+                name
+            });
         }
-        self.any
+        changed
     }
 }

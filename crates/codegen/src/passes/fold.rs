@@ -71,7 +71,11 @@ impl Folder<'_> {
         };
         match is {
             None => return false,
-            Some(Is::Value(value)) => self.renames.set(result, value),
+            // Whether anyone uses the old name is seen when the names are put in.
+            Some(Is::Value(value)) => {
+                self.renames.set(result, value);
+                return false;
+            }
             Some(Is::Constant(number)) => {
                 self.func.insts[inst.index()].op = Op::Const(number);
                 self.constants[result.index()] = Some(number);

@@ -170,3 +170,99 @@ fn is_made_anew(inst: &Inst, origins: &Origins) -> bool {
 fn bug(detail: String) -> Failure {
     Failure::bug("regalloc check", detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::Graph;
+    use super::super::{Colored, rounds};
+    use super::*;
+    use crate::{emit, ir, passes};
+
+    const FUNCTIONS: [&str; 3] = [
+        include_str!("../../tests/clang/aggregates_by_pid.ir"),
+        include_str!("../../tests/clang/histogram_by_comm.ir"),
+        include_str!("../../tests/clang/live_20.ir"),
+    ];
+
+    fn allocations() -> Vec<(MFunc, Colored)> {
+        let allocation = |text: &str| {
+            let mut func = ir::parse(text).expect("the text is well-formed");
+            passes::run(&mut func).expect("the function is right");
+            let selected = emit::select_only(&func).expect("the function is right");
+            let colored = rounds(&selected).expect("it fits");
+            (selected, colored)
+        };
+        FUNCTIONS.into_iter().map(allocation).collect()
+    }
+
+    fn is_right(selected: &MFunc, colored: &Colored) -> bool {
+        check(selected, &colored.func, &colored.origins, &colored.colors).is_ok()
+    }
+
+    /// Another colour is wrong exactly where a register that is needed at the same time has it.
+    #[test]
+    fn every_other_colour_is_judged_as_the_graph_says() {
+        let (mut wrong, mut right) = (0, 0);
+        for (selected, mut colored) in allocations() {
+            assert!(is_right(&selected, &colored));
+            let graph = Graph::new(&colored.func);
+            for reg in graph.virtuals() {
+                let old = colored.colors[reg.index()];
+                for color in (0..10).filter(|color| *color != old) {
+                    let holds = |other: &VReg| colored.colors[other.index()] == color;
+                    let taken = graph.neighbours[reg.index()].iter().any(holds);
+                    colored.colors[reg.index()] = color;
+                    assert_eq!(is_right(&selected, &colored), !taken, "{reg:?} in r{color}");
+                    colored.colors[reg.index()] = old;
+                    *(if taken { &mut wrong } else { &mut right }) += 1;
+                }
+            }
+        }
+        assert!(wrong > 100 && right > 100, "{wrong} wrong, {right} right");
+    }
+
+    /// No line of spill code can be spared, and none of the program's own.
+    #[test]
+    fn every_missing_line_is_noticed() {
+        let mut lines = 0;
+        for (selected, mut colored) in allocations() {
+            for block in 0..colored.func.blocks.len() {
+                for at in 0..colored.func.blocks[block].lines.len() {
+                    let line = colored.func.blocks[block].lines.remove(at);
+                    assert!(!is_right(&selected, &colored), "block {block}, line {at}, {:?}", line.inst);
+                    colored.func.blocks[block].lines.insert(at, line);
+                    lines += 1;
+                }
+            }
+        }
+        assert!(lines > 200, "only {lines}");
+    }
+
+    /// A reload from another word, and a store to another, are noticed.
+    #[test]
+    fn every_exchanged_word_is_noticed() {
+        let mut exchanged = 0;
+        for (selected, mut colored) in allocations() {
+            for block in 0..colored.func.blocks.len() {
+                for at in 0..colored.func.blocks[block].lines.len() {
+                    let line = colored.func.blocks[block].lines[at];
+                    let other = |word: u32| Base::Spill((word + 1) % colored.spills);
+                    let inst = match line.inst {
+                        Inst::Load { size, dst, base: Base::Spill(word), off } => {
+                            Inst::Load { size, dst, base: other(word), off }
+                        }
+                        Inst::Store { size, base: Base::Spill(word), off, src } => {
+                            Inst::Store { size, base: other(word), off, src }
+                        }
+                        _ => continue,
+                    };
+                    colored.func.blocks[block].lines[at].inst = inst;
+                    assert!(!is_right(&selected, &colored), "block {block}, line {at}, {:?}", line.inst);
+                    colored.func.blocks[block].lines[at] = line;
+                    exchanged += 1;
+                }
+            }
+        }
+        assert!(exchanged >= 20, "only {exchanged}");
+    }
+}

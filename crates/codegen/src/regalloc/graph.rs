@@ -85,7 +85,8 @@ impl Graph {
         let block = &func.blocks[at];
         let weight = if block.cold { 1 } else { WARM };
         // Where nothing but copies stands, all of them gone spares the block and its jump.
-        let only_copies = matches!(block.term, Term::Jump(_)) && block.lines.iter().all(|line| line.inst.copy().is_some());
+        let only_copies =
+            matches!(block.term, Term::Jump(_)) && block.lines.iter().all(|line| line.inst.copy().is_some());
         let worth = if only_copies { 2 * weight } else { weight };
         for reg in block.term.uses() {
             self.count(reg, weight);

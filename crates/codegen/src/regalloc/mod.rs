@@ -41,18 +41,29 @@ enum Round {
 
 /// Gives each virtual register one of the machine's.
 pub fn allocate(selected: MFunc) -> Result<Allocated> {
+    let colored = rounds(&selected)?;
+    if cfg!(debug_assertions) {
+        check(&selected, &colored.func, &colored.origins, &colored.colors)?;
+    }
+    Ok(Allocated { func: finish(colored.func, &colored.colors), spills: colored.spills })
+}
+
+/// A function with spill code, and a colour for each of its registers.
+struct Colored {
+    func: MFunc,
+    origins: spill::Origins,
+    colors: Vec<u8>,
+    spills: u32,
+}
+
+fn rounds(selected: &MFunc) -> Result<Colored> {
     let mut func = selected.clone();
     let mut origins = spill::Origins::new(&func);
     let mut spills = 0;
     // Each round turns at least one long range into short ones; three or four rounds are usual.
     for _ in 0..64 {
         match color::color(&func, &origins) {
-            Round::Done(colors) => {
-                if cfg!(debug_assertions) {
-                    check(&selected, &func, &origins, &colors)?;
-                }
-                return Ok(Allocated { func: finish(func, &colors), spills });
-            }
+            Round::Done(colors) => return Ok(Colored { func, origins, colors, spills }),
             Round::Spill(registers) => {
                 for register in registers {
                     spill::spill(&mut func, &mut origins, register, &mut spills);
