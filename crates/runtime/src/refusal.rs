@@ -37,6 +37,9 @@ pub(crate) fn attach_failure(errno: i32, said: &[String], hook: &Hook, kernel: &
         false => refusal,
     };
     match (hook, Errno::from_raw(errno)) {
+        // Debian's kernels know a level that asks for CAP_SYS_ADMIN, whatever else there is.
+        (_, Errno::EACCES | Errno::EPERM) if by_perf_event(hook) && perf_event_paranoid() > 2 => refusal
+            .help("run as root, or allow perf events to those with CAP_PERFMON: sysctl kernel.perf_event_paranoid=2"),
         (Hook::Tracepoint { event, .. }, Errno::EACCES) => refusal
             .help("run as root, or with CAP_DAC_READ_SEARCH: tracefs belongs to root")
             .help(format!("or use rawtracepoint.{event}, which does not need tracefs")),
@@ -52,6 +55,23 @@ pub(crate) fn attach_failure(errno: i32, said: &[String], hook: &Hook, kernel: &
         _ => refusal,
     }
     .into()
+}
+
+/// Whether the hook is opened by perf_event_open.
+fn by_perf_event(hook: &Hook) -> bool {
+    match hook {
+        Hook::Tracepoint { .. }
+        | Hook::Kprobe { .. }
+        | Hook::Kretprobe { .. }
+        | Hook::Interval { .. }
+        | Hook::Profile { .. } => true,
+        Hook::RawTracepoint { .. } | Hook::Fentry { .. } | Hook::Fexit { .. } | Hook::Once => false,
+    }
+}
+
+fn perf_event_paranoid() -> i32 {
+    let level = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    level.trim().parse().unwrap_or(0)
 }
 
 fn denied(errno: i32) -> bool {

@@ -136,7 +136,8 @@ fn the_verifier_is_quoted_with_the_sql() {
     let (code, message) = refused(&made.bytes(), Vec::new());
     assert_eq!(code, 101);
     for part in [
-        "bug: verifier: the kernel's verifier refuses the program: R2 invalid mem access 'scalar'; 1: (79) r0 =",
+        "bug: verifier: the kernel's verifier refuses the program: R2 invalid mem access '",
+        "'; 1: (79) r0 = *(u64 *)(r2 +8)\n",
         "\nat line 2 of the query: from rawtracepoint.sys_enter\n",
         "please report it",
     ] {

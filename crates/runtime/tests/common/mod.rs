@@ -4,6 +4,7 @@
 
 #![allow(dead_code, unsafe_code, reason = "each test uses a part of it; the workload is made of system calls")]
 
+use bpfquery_catalog::Kernel;
 use bpfquery_codegen::lower::{Facts, Lowered, lower};
 use bpfquery_codegen::{emit, passes};
 use bpfquery_diag::{Result, render};
@@ -114,6 +115,13 @@ pub(crate) fn gone(name: &str) {
         assert!(Instant::now() < deadline, "{name} is still loaded");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// That nothing was lost, as far as this kernel can tell.
+pub(crate) fn assert_whole(report: &Report) {
+    let counted = (Live::new().identity().version) >= (6, 7, 0);
+    let unknown = matches!(report.misses, bpfquery_runtime::Misses::Unknown(_));
+    assert!(report.is_lossless() || (!counted && unknown && report.lost() == 0), "{report}");
 }
 
 /// A thread that calls `dup` with bad descriptors, on its own and when told; queries are filtered to its id.
