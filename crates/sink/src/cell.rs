@@ -1,5 +1,6 @@
 //! The values of a column as the table shows them.
 
+use crate::number::Clock;
 use crate::{histogram, number, text};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -32,7 +33,7 @@ pub(crate) enum Cells<'a> {
     Pointer(&'a UInt64Array),
     Double(&'a Float64Array),
     Decimal(&'a Decimal128Array),
-    Timestamp(&'a TimestampNanosecondArray),
+    Timestamp(&'a TimestampNanosecondArray, Clock),
     Interval(&'a DurationNanosecondArray),
     Text(&'a StringArray),
     Histogram(&'a ListArray),
@@ -54,7 +55,9 @@ impl<'a> Cells<'a> {
             DataType::UInt64 => Cells::U64(array.as_primitive::<UInt64Type>()),
             DataType::Float64 => Cells::Double(array.as_primitive::<Float64Type>()),
             DataType::Decimal128(_, _) => Cells::Decimal(array.as_primitive::<Decimal128Type>()),
-            DataType::Timestamp(_, _) => Cells::Timestamp(array.as_primitive::<TimestampNanosecondType>()),
+            DataType::Timestamp(_, _) => {
+                Cells::Timestamp(array.as_primitive::<TimestampNanosecondType>(), Clock::default())
+            }
             DataType::Duration(_) => Cells::Interval(array.as_primitive::<DurationNanosecondType>()),
             DataType::Utf8 => Cells::Text(array.as_string::<i32>()),
             DataType::List(_) => Cells::Histogram(array.as_list::<i32>()),
@@ -64,7 +67,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Appends the value of a row; that of a histogram has several lines.
-    pub(crate) fn write(&self, row: usize, out: &mut String) {
+    pub(crate) fn write(&mut self, row: usize, out: &mut String) {
         if self.array().is_null(row) {
             return out.push_str(NULL);
         }
@@ -82,7 +85,7 @@ impl<'a> Cells<'a> {
             Cells::Pointer(a) => write!(out, "{:#x}", a.value(row)),
             Cells::Decimal(a) => write!(out, "{}", a.value(row)),
             Cells::Double(a) => return number::double(out, a.value(row)),
-            Cells::Timestamp(a) => return number::timestamp(out, a.value(row)),
+            Cells::Timestamp(a, clock) => return clock.write(out, a.value(row)),
             Cells::Interval(a) => return number::interval(out, a.value(row)),
             Cells::Text(a) => return text::escape(out, a.value(row)),
             Cells::Histogram(a) => return histogram::draw(out, a.value(row).as_struct()),
@@ -102,7 +105,7 @@ impl<'a> Cells<'a> {
             Cells::U64(a) | Cells::Pointer(a) => a,
             Cells::Double(a) => a,
             Cells::Decimal(a) => a,
-            Cells::Timestamp(a) => a,
+            Cells::Timestamp(a, _) => a,
             Cells::Interval(a) => a,
             Cells::Text(a) => a,
             Cells::Histogram(a) => a,

@@ -1,6 +1,6 @@
 //! Numbers and times as the table shows them.
 
-use arrow_array::temporal_conversions::timestamp_ns_to_datetime;
+use arrow_array::temporal_conversions::timestamp_s_to_datetime;
 use std::fmt::Write;
 
 /// Appends a double as PostgreSQL prints one (`extra_float_digits` 1, its default): the fewest digits that read back as the
@@ -24,14 +24,36 @@ pub(crate) fn double(out: &mut String, x: f64) {
     };
 }
 
-/// Appends a moment (ns since the Unix epoch) as PostgreSQL prints a `timestamptz` in UTC, with as many digits of the second
-/// as are not zero, by threes: `2026-11-21 00:40:12.345678901+00`.
-pub(crate) fn timestamp(out: &mut String, ns: i64) {
-    let _ = match timestamp_ns_to_datetime(ns) {
-        Some(moment) => write!(out, "{moment}+00"),
-        // Every count of nanoseconds in 64 bits is a moment of the years 1677 to 2262.
-        None => write!(out, "{ns}"),
-    };
+/// Writes moments; remembers the last second, since those of a stream are close together.
+#[derive(Default)]
+pub(crate) struct Clock {
+    second: i64,
+    text: String,
+}
+
+impl Clock {
+    /// Appends a moment (ns since the Unix epoch) as PostgreSQL prints a `timestamptz` in UTC, with as many digits of the
+    /// second as are not zero, by threes: `2026-11-21 00:40:12.345678901+00`.
+    pub(crate) fn write(&mut self, out: &mut String, ns: i64) {
+        let (second, fraction) = (ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000));
+        if self.text.is_empty() || self.second != second {
+            self.second = second;
+            self.text.clear();
+            // Every count of nanoseconds in 64 bits is a moment of the years 1677 to 2262; writing to a string cannot fail.
+            let _ = match timestamp_s_to_datetime(second) {
+                Some(moment) => write!(self.text, "{moment}"),
+                None => write!(self.text, "{second}"),
+            };
+        }
+        out.push_str(&self.text);
+        let _ = match fraction {
+            0 => Ok(()),
+            _ if fraction % 1_000_000 == 0 => write!(out, ".{:03}", fraction / 1_000_000),
+            _ if fraction % 1_000 == 0 => write!(out, ".{:06}", fraction / 1_000),
+            _ => write!(out, ".{fraction:09}"),
+        };
+        out.push_str("+00");
+    }
 }
 
 /// Appends a duration in the largest of ns, µs, ms and s that is at most as long. Digits beyond the third behind the point
@@ -53,7 +75,7 @@ pub(crate) fn interval(out: &mut String, ns: i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{double, interval, timestamp};
+    use super::{Clock, double, interval};
 
     fn check<T: Copy + std::fmt::Debug>(write: fn(&mut String, T), value: T, expect: &str) {
         let mut out = String::new();
@@ -85,11 +107,26 @@ mod tests {
 
     #[test]
     fn timestamps() {
+        let timestamp = |out: &mut String, ns| Clock::default().write(out, ns);
         check(timestamp, 0, "1970-01-01 00:00:00+00");
+        check(timestamp, -1, "1969-12-31 23:59:59.999999999+00");
+        check(timestamp, 1_000, "1970-01-01 00:00:00.000001+00");
         check(timestamp, 1_795_221_612_345_678_901, "2026-11-21 00:40:12.345678901+00");
         check(timestamp, 1_795_221_612_500_000_000, "2026-11-21 00:40:12.500+00");
         check(timestamp, i64::MIN, "1677-09-21 00:12:43.145224192+00");
         check(timestamp, i64::MAX, "2262-04-11 23:47:16.854775807+00");
+    }
+
+    #[test]
+    fn a_clock_may_go_back() {
+        let mut clock = Clock::default();
+        let mut out = String::new();
+        [1_500_000_000, 1_000_000_000, 0, 1_000_000_000].into_iter().for_each(|ns| {
+            clock.write(&mut out, ns);
+            out.push(' ');
+        });
+        let times = out.trim_end().split("1970-01-01 ").skip(1).map(str::trim).collect::<Vec<_>>();
+        assert_eq!(times, ["00:00:01.500+00", "00:00:01+00", "00:00:00+00", "00:00:01+00"]);
     }
 
     #[test]

@@ -32,8 +32,10 @@ struct Column {
 /// The values of a batch, row by row in one text.
 struct Grid {
     text: String,
-    /// The end of each value.
-    ends: Vec<usize>,
+    /// The end of each value, and its width.
+    places: Vec<(usize, usize)>,
+    /// Whether values may have several lines.
+    lines: bool,
     columns: usize,
     rows: usize,
 }
@@ -50,7 +52,7 @@ impl<'a> Table<'a> {
             if self.emission == Emission::Whole {
                 column.width = column.least;
             }
-            let widest = (0..grid.rows).flat_map(|row| grid.value(row, index).split('\n')).map(text::width).max();
+            let widest = (0..grid.rows).map(|row| grid.width(row, index)).max();
             column.width = column.width.max(widest.unwrap_or(0));
         }
     }
@@ -73,24 +75,27 @@ impl<'a> Table<'a> {
 
     /// A row: as many lines as its highest value has.
     fn row(&mut self, grid: &Grid, row: usize) {
-        let mut values: Vec<_> = (0..self.columns.len()).map(|index| grid.value(row, index).split('\n')).collect();
+        if !grid.lines {
+            return self.line((0..grid.columns).map(|index| (grid.value(row, index), grid.width(row, index))));
+        }
+        let mut values: Vec<_> = (0..grid.columns).map(|index| grid.value(row, index).split('\n')).collect();
         let mut lines: Vec<Option<&str>> = values.iter_mut().map(Iterator::next).collect();
         while lines.iter().any(Option::is_some) {
-            self.line(&lines);
+            self.line(lines.iter().map(|line| (line.unwrap_or(""), text::width(line.unwrap_or("")))));
             lines = values.iter_mut().map(Iterator::next).collect();
         }
     }
 
-    fn line(&mut self, values: &[Option<&str>]) {
-        for (index, (column, value)) in self.columns.iter().zip(values).enumerate() {
-            let value = value.unwrap_or("");
-            let gap = column.width.saturating_sub(text::width(value));
+    /// Values with their widths on one line.
+    fn line<'v>(&mut self, values: impl Iterator<Item = (&'v str, usize)>) {
+        for (index, (column, (value, width))) in self.columns.iter().zip(values).enumerate() {
+            let gap = column.width.saturating_sub(width);
             self.page.push_str(if index > 0 { " | " } else { " " });
             if column.right {
                 spaces(&mut self.page, gap);
             }
             self.page.push_str(value);
-            if !column.right && index + 1 < values.len() {
+            if !column.right && index + 1 < self.columns.len() {
                 spaces(&mut self.page, gap);
             }
         }
@@ -159,12 +164,19 @@ impl Grid {
     fn new(batch: &RecordBatch) -> io::Result<Grid> {
         let schema = batch.schema();
         let fields = schema.fields().iter().zip(batch.columns());
-        let cells = fields.map(|(field, array)| Cells::new(field, array)).collect::<io::Result<Vec<_>>>()?;
-        let mut grid = Grid { text: String::new(), ends: Vec::new(), columns: cells.len(), rows: batch.num_rows() };
-        for row in 0..grid.rows {
-            for column in &cells {
+        let mut cells = fields.map(|(field, array)| Cells::new(field, array)).collect::<io::Result<Vec<_>>>()?;
+        let lines = cells.iter().any(|column| matches!(column, Cells::Histogram(_)));
+        let (columns, rows) = (cells.len(), batch.num_rows());
+        let mut grid = Grid { text: String::new(), places: Vec::with_capacity(columns * rows), lines, columns, rows };
+        for row in 0..rows {
+            for column in &mut cells {
+                let start = grid.text.len();
                 column.write(row, &mut grid.text);
-                grid.ends.push(grid.text.len());
+                let widest = match column {
+                    Cells::Histogram(_) => grid.text[start..].split('\n').map(text::width).max().unwrap_or(0),
+                    _ => text::width(&grid.text[start..]),
+                };
+                grid.places.push((grid.text.len(), widest));
             }
         }
         Ok(grid)
@@ -172,11 +184,18 @@ impl Grid {
 
     fn value(&self, row: usize, column: usize) -> &str {
         let index = row * self.columns + column;
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.text[start..self.ends[index]]
+        let start = if index == 0 { 0 } else { self.places[index - 1].0 };
+        &self.text[start..self.places[index].0]
+    }
+
+    fn width(&self, row: usize, column: usize) -> usize {
+        self.places[row * self.columns + column].1
     }
 }
 
 fn spaces(out: &mut String, count: usize) {
-    out.extend(std::iter::repeat_n(' ', count));
+    const BLANKS: &str = "                                ";
+    for start in (0..count).step_by(BLANKS.len()) {
+        out.push_str(&BLANKS[..BLANKS.len().min(count - start)]);
+    }
 }

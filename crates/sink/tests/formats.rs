@@ -5,7 +5,7 @@
 use arrow_array::builder::{ListBuilder, StringBuilder, StructBuilder, UInt64Builder};
 use arrow_array::{
     ArrayRef, BooleanArray, Decimal128Array, DurationNanosecondArray, Float64Array, Int32Array, Int64Array,
-    RecordBatch, StringArray, TimestampNanosecondArray, UInt32Array, UInt64Array,
+    RecordBatch, RecordBatchOptions, StringArray, TimestampNanosecondArray, UInt32Array, UInt64Array,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bpfquery_exec::{KIND, bucket_range};
@@ -278,6 +278,16 @@ fn text_survives() {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     let read: Vec<String> = reader.records().map(|record| record.unwrap()[1].to_string()).collect();
     assert_eq!(read, texts);
+}
+
+/// No query has none, but an object that nobody here wrote may say so.
+#[test]
+fn a_result_without_columns() {
+    let options = RecordBatchOptions::new().with_row_count(Some(2));
+    let rows = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).unwrap();
+    check(Format::Table, Emission::Whole, std::slice::from_ref(&rows), "\n\n\n\n(2 rows)\n");
+    check(Format::Json, Emission::Whole, std::slice::from_ref(&rows), "{}\n{}\n");
+    check(Format::Csv, Emission::Whole, &[rows], "\"\"\n\"\"\n\"\"\n");
 }
 
 /// A writer that breaks at once.

@@ -15,13 +15,18 @@ pub(crate) fn stdout(bytes: &[u8]) -> Result {
 
 /// Tells something on stderr, a line or several. If nobody can hear it, that is no failure.
 pub(crate) fn tell(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
+    say(&visible(text));
+}
+
+fn say(text: &str) {
+    // In one piece, since a child may write there, too.
+    let _ = io::stderr().lock().write_all(format!("{}\n", text.trim_end()).as_bytes());
 }
 
 /// Tells a failure; `sql` is what its spans point into.
 pub(crate) fn failure(failure: &Failure, sql: &str) {
-    let text = render(failure, sql);
-    tell(&if is_coloured() { colour(&text) } else { text });
+    let text = visible(&render(failure, sql));
+    say(&if is_coloured() { colour(&text) } else { text });
 }
 
 /// Makes a panic look like every other bug of ours, and end as one.
@@ -67,6 +72,12 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Text that a terminal shows and does not obey: names may come from an object or a kernel that nobody here wrote.
+fn visible(text: &str) -> String {
+    let harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.chars().map(|c| if harmless(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
+}
+
 /// Whether stderr wants colours: a terminal, and no objection (<https://no-color.org>).
 fn is_coloured() -> bool {
     let objects = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -96,7 +107,7 @@ fn line(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{colour, tell_panics};
+    use super::{colour, tell_panics, visible};
     use std::process::Command;
 
     const PANIC: &str = "BPFQUERY_TEST_PANIC";
@@ -119,6 +130,11 @@ mod tests {
             told.ends_with("help: please report it with the query and the output of `bpfquery doctor`\n"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        assert_eq!(visible("é\tb\x1b[2J\r\u{9b}\n"), "é\tb\\u{1b}[2J\\r\\u{9b}\n");
     }
 
     #[test]
