@@ -1,0 +1,87 @@
+//! Live checks: the command line and its objects on the running kernel, held against loads that know what they did and
+//! against programs that are not ours (bpftool, bpftrace, strace, llvm-objdump).
+//!
+//! What must hold:
+//! - Every query looks at processes of these checks alone, but those of `written`, which run as written, on test machines.
+//! - One line is printed for each check, with the figures seen, and a last one with the sums.
+//! - Nothing stays: not in the kernel, not in the file system, no process.
+//!
+//! Not checked: what the `.case` files check, which is rows.
+#![allow(clippy::print_stdout, reason = "this program's output is its report")]
+
+mod lab;
+
+mod left;
+mod load;
+mod query;
+
+mod ends;
+mod exact;
+mod files;
+mod object;
+mod stream;
+mod written;
+
+use clap::Parser;
+use lab::{Lab, Outcome};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Runs the live checks.
+#[derive(Parser)]
+#[command(name = "bpfquery-live")]
+struct Cli {
+    /// The bpfquery to check.
+    #[arg(long)]
+    bin: PathBuf,
+    /// The directory of the load programs.
+    #[arg(long)]
+    workloads: PathBuf,
+    /// The directory of the pinned kernels, which objects are compiled for.
+    #[arg(long, default_value = "testdata/snapshots")]
+    snapshots: PathBuf,
+    /// bpftool 7.5 or newer.
+    #[arg(long, default_value = "bpftool")]
+    bpftool: PathBuf,
+    /// Calls that each process of a load makes.
+    #[arg(long, default_value_t = 200_000)]
+    calls: u64,
+    /// The starts of names of checks; all without.
+    names: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let lab = match Lab::new(cli.bin, cli.workloads, cli.snapshots, cli.bpftool, cli.calls) {
+        Ok(lab) => lab,
+        Err(error) => {
+            println!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let all = [object::CHECKS, exact::CHECKS, stream::CHECKS, ends::CHECKS, files::CHECKS, written::CHECKS].concat();
+    let wanted = |name: &str| cli.names.is_empty() || cli.names.iter().any(|start| name.starts_with(start.as_str()));
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for (name, check) in all.into_iter().filter(|(name, _)| wanted(name)) {
+        let began = Instant::now();
+        let verdict = check(&lab);
+        let seconds = began.elapsed().as_secs_f64();
+        match verdict {
+            Ok(Outcome::Passed(figures)) => {
+                passed += 1;
+                println!("ok      {name} ({seconds:.1} s): {figures}");
+            }
+            Ok(Outcome::Skipped(why)) => {
+                skipped += 1;
+                println!("skipped {name}: {why}");
+            }
+            Err(error) => {
+                failed += 1;
+                println!("FAILED  {name} ({seconds:.1} s): {error}");
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,146 @@
+//! A running `bpfquery run`.
+
+use crate::lab::{Lab, ensure, text, wait_for};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::de::DeserializeOwned;
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// A query that runs. Dropped, it is killed.
+pub(crate) struct Query {
+    pub(crate) child: Child,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+/// A query that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit code; 128 + N for one killed by signal N, as a shell says it.
+    pub(crate) code: i32,
+    /// Standard output.
+    pub(crate) out: String,
+    /// Standard error.
+    pub(crate) err: String,
+}
+
+impl Query {
+    /// Starts `bpfquery run` with these arguments and waits until it is attached.
+    pub(crate) fn live(lab: &Lab, args: &[&str]) -> Result<Query, String> {
+        let mut query = Query::start(lab, args)?;
+        query.attached()?;
+        Ok(query)
+    }
+
+    /// Starts `bpfquery run` with these arguments.
+    pub(crate) fn start(lab: &Lab, args: &[&str]) -> Result<Query, String> {
+        let mut command = Command::new(&lab.bin);
+        command.arg("run").args(args);
+        Query::spawn(lab, command, None)
+    }
+
+    /// Starts a command that becomes `bpfquery run`; its output goes to a file unless it is said where.
+    pub(crate) fn spawn(lab: &Lab, mut command: Command, stdout: Option<Stdio>) -> Result<Query, String> {
+        let (out, err) = (lab.path("out"), lab.path("err"));
+        let create = |path: &PathBuf| File::create(path).map_err(|error| format!("{}: {error}", path.display()));
+        let (out_file, err_file) = (create(&out)?, create(&err)?);
+        command.stdin(Stdio::null()).stderr(err_file).stdout(stdout.unwrap_or_else(|| out_file.into()));
+        let child = command.spawn().map_err(|error| format!("{}: {error}", lab.bin.display()))?;
+        Ok(Query { child, out, err })
+    }
+
+    /// Waits until its programs are attached.
+    pub(crate) fn attached(&mut self) -> Result<(), String> {
+        wait_for("attached", || {
+            let said = text(&self.err)?;
+            if said.contains("attached ") && said.ends_with('\n') {
+                return Ok(Some(()));
+            }
+            match self.child.try_wait().map_err(|error| error.to_string())? {
+                // It may have said it and ended in between.
+                Some(_) if text(&self.err)?.contains("attached ") => Ok(Some(())),
+                Some(status) => Err(format!("the query ended before it was attached ({status}): {said}")),
+                None => Ok(None),
+            }
+        })
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written so far.
+    pub(crate) fn out(&self) -> Result<String, String> {
+        text(&self.out)
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).map_err(|error| format!("{signal}: {error}"))
+    }
+
+    /// Ends it as Ctrl-C does, and waits.
+    pub(crate) fn interrupt(self) -> Result<Ended, String> {
+        self.signal(Signal::SIGINT)?;
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> Result<Ended, String> {
+        let ended = || self.child.try_wait().map_err(|error| error.to_string());
+        let status = wait_for("the end of the query", ended)?;
+        Ok(Ended { code: code(status), out: text(&self.out)?, err: text(&self.err)? })
+    }
+}
+
+impl Drop for Query {
+    fn drop(&mut self) {
+        // A stopped process dies of this, too; one that has ended is no failure.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An exit status as a shell says it.
+pub(crate) fn code(status: ExitStatus) -> i32 {
+    status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
+}
+
+impl Ended {
+    /// The rows of JSON.
+    pub(crate) fn rows<T: DeserializeOwned>(&self) -> Result<Vec<T>, String> {
+        let row = |line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"));
+        self.out.lines().map(row).collect()
+    }
+
+    /// Rows reported as lost.
+    pub(crate) fn lost(&self) -> Result<u64, String> {
+        let line = self.err.lines().find_map(|line| line.strip_prefix("losses: "));
+        match line.ok_or_else(|| format!("no report of losses: {}", self.err))? {
+            "none" => Ok(0),
+            line => {
+                let number: String =
+                    line.split(' ').take(1).flat_map(str::chars).filter(char::is_ascii_digit).collect();
+                ensure(line.ends_with("(the ring buffer was full)"), || format!("other losses: {line}"))?;
+                number.parse().map_err(|_| format!("no number of losses: {line}"))
+            }
+        }
+    }
+
+    /// Fails unless it ended with this code.
+    pub(crate) fn expect(self, code: i32) -> Result<Ended, String> {
+        ensure(self.code == code, || format!("exit code {} instead of {code}: {}", self.code, self.err))?;
+        Ok(self)
+    }
+
+    /// Fails unless it ended well and lost nothing.
+    pub(crate) fn whole(self) -> Result<Ended, String> {
+        let ended = self.expect(0)?;
+        ensure(ended.lost()? == 0, || format!("rows were lost: {}", ended.err))?;
+        Ok(ended)
+    }
+}

@@ -1,0 +1,87 @@
+//! A million rows: none lost while they are read, none unaccounted for while they are not.
+
+use crate::lab::{Check, Lab, Verdict, ensure, passed};
+use crate::load::{Load, Tally};
+use crate::query::{Ended, Query};
+use nix::sys::signal::Signal;
+use std::time::Duration;
+
+/// The checks of this file.
+pub(crate) const CHECKS: &[Check] = &[
+    ("stream/json", |lab| kept_up(lab, "json", 300_000)),
+    ("stream/csv", |lab| kept_up(lab, "csv", 300_000)),
+    ("stream/stopped", stopped),
+];
+
+/// Rows of each of the two processes.
+const EACH: u64 = 500_000;
+
+fn load(lab: &Lab, rate: u64) -> Result<Load, String> {
+    Load::new(lab, 2, &["burst", &rate.to_string(), &EACH.to_string()])
+}
+
+fn sql(load: &Load) -> String {
+    format!("select pid, cpu, args.pid as i from tracepoint.syscalls.sys_enter_getpgid where pid in {}", load.list())
+}
+
+/// Reads while the load runs at `rate` rows a second on each of two processors.
+fn kept_up(lab: &Lab, format: &str, rate: u64) -> Verdict {
+    let mut load = load(lab, rate)?;
+    let query = Query::live(lab, &["--strict", "--format", format, "-e", &sql(&load)])?;
+    load.go()?;
+    let tallies = load.finish()?;
+    let reached = 2.0 * EACH as f64 * 1e9 / tallies.iter().map(|tally| tally.ns).max().unwrap_or(1) as f64;
+    let ended = query.interrupt()?.whole()?;
+    let rows = rows(&ended, format)?;
+    each_once(&rows, &tallies)?;
+    ensure(rows.len() as u64 == 2 * EACH, || format!("{} rows", rows.len()))?;
+    ensure(reached >= 500_000.0, || format!("the load reached {reached:.0}/s only"))?;
+    let cpus: Vec<u32> = tallies.iter().map(|tally| tally.cpu).collect();
+    passed(format!("{} rows printed at {reached:.0}/s from CPUs {cpus:?}, none lost, --strict content", rows.len()))
+}
+
+/// Stops the reader for a second in the midst of it.
+fn stopped(lab: &Lab) -> Verdict {
+    let mut load = load(lab, 0)?;
+    let query = Query::live(lab, &["--strict", "--format", "json", "-e", &sql(&load)])?;
+    query.signal(Signal::SIGSTOP)?;
+    load.go()?;
+    std::thread::sleep(Duration::from_secs(1));
+    query.signal(Signal::SIGCONT)?;
+    let tallies = load.finish()?;
+    let ended = query.interrupt()?.expect(4)?;
+    let (rows, lost) = (rows(&ended, "json")?, ended.lost()?);
+    each_once(&rows, &tallies)?;
+    let printed = rows.len() as u64;
+    ensure(lost > 0, || format!("nothing was lost, and {printed} rows printed"))?;
+    ensure(printed + lost == 2 * EACH, || format!("{printed} printed + {lost} lost = {}", printed + lost))?;
+    passed(format!("{printed} printed + {lost} reported lost = {}, --strict ends with 4", 2 * EACH))
+}
+
+/// Process, processor and number of each row.
+fn rows(ended: &Ended, format: &str) -> Result<Vec<[u64; 3]>, String> {
+    let lines = ended.out.lines();
+    let (lines, header) =
+        if format == "csv" { (lines.skip(1), ended.out.lines().next()) } else { (lines.skip(0), None) };
+    ensure(header.is_none_or(|header| header == "pid,cpu,i"), || format!("header {header:?}"))?;
+    let row = |line: &str| {
+        let numbers = line.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+        let numbers: Vec<u64> = numbers.filter_map(|word| word.parse().ok()).collect();
+        <[u64; 3]>::try_from(numbers).map_err(|_| format!("row {line}"))
+    };
+    lines.map(row).collect()
+}
+
+/// No row is there twice, and each was made, by the process on its processor; a process's rows come in order.
+fn each_once(rows: &[[u64; 3]], tallies: &[Tally]) -> Result<(), String> {
+    for tally in tallies {
+        let own: Vec<u64> = rows.iter().filter(|row| row[0] == u64::from(tally.pid)).map(|row| row[2]).collect();
+        let ordered = own.windows(2).all(|pair| pair[0] < pair[1]) && own.iter().all(|i| *i < tally.calls);
+        ensure(ordered, || format!("rows of process {} out of order", tally.pid))?;
+        let placed = rows.iter().filter(|row| row[0] == u64::from(tally.pid)).all(|row| row[1] == u64::from(tally.cpu));
+        ensure(placed, || format!("rows of process {} from another processor", tally.pid))?;
+    }
+    ensure(rows.iter().all(|row| tallies.iter().any(|tally| row[0] == u64::from(tally.pid))), || {
+        "rows of strangers".to_string()
+    })
+}
