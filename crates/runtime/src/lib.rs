@@ -28,6 +28,7 @@ mod groups;
 mod windows;
 
 mod command;
+mod signals;
 mod stop;
 
 mod misses;

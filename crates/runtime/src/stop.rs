@@ -1,12 +1,10 @@
 //! When a query ends, and waiting for that.
 
 use crate::command::Command;
+use crate::signals::Signals;
 use bpfquery_diag::{Failure, Result};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// What ends a query, besides its own LIMIT and its reader.
@@ -16,8 +14,7 @@ pub struct Stop {
     pub after: Option<Duration>,
     /// When this child ends; it starts to run once everything is attached.
     pub command: Option<Command>,
-    /// On SIGINT, SIGTERM and SIGHUP; a second one kills. They are blocked on the calling thread while the query runs, so
-    /// a program with more threads must block them there, too.
+    /// On SIGINT, SIGTERM and SIGHUP; a second one kills. For one query of a process at a time.
     pub signals: bool,
 }
 
@@ -51,9 +48,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Blocks signals, but does not let the command go yet.
+    /// Takes over signals, but does not let the command go yet.
     pub(crate) fn new(stop: Stop) -> Result<Watch> {
-        let signals = if stop.signals { Some(Signals::block()?) } else { None };
+        let signals = if stop.signals { Some(Signals::take()?) } else { None };
         // A duration beyond the clock's range is as good as none.
         let deadline = stop.after.and_then(|after| Instant::now().checked_add(after));
         Ok(Watch { deadline, command: stop.command, signals })
@@ -68,7 +65,7 @@ impl Watch {
     pub(crate) fn wait(&mut self, pause: Duration) -> Result<Option<Ended>> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         self.poll(left.map_or(pause, |left| left.min(pause)))?;
-        if let Some(signal) = self.signals.as_ref().and_then(Signals::taken) {
+        if let Some(signal) = self.signals.as_ref().and_then(Signals::came) {
             return Ok(Some(signal));
         }
         if let Some(code) = self.command.as_mut().and_then(Command::ended) {
@@ -79,7 +76,7 @@ impl Watch {
     }
 
     fn poll(&self, pause: Duration) -> Result<()> {
-        let signals = self.signals.as_ref().map(|signals| signals.fd.as_fd());
+        let signals = self.signals.as_ref().and_then(Signals::event);
         let command = self.command.as_ref().and_then(Command::exit_event);
         let mut fds: Vec<PollFd<'_>> =
             signals.into_iter().chain(command).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
@@ -92,7 +89,7 @@ impl Watch {
         }
     }
 
-    /// Ends the child unless it has the signal already, and lets further signals through: the next one kills.
+    /// Ends the child unless it has the signal already; from here on signals do what they did before.
     pub(crate) fn finish(&mut self, ended: Ended) {
         let told = matches!(ended, Ended::Signal { by_terminal: true, .. });
         if let Some(command) = &mut self.command
@@ -101,36 +98,5 @@ impl Watch {
             command.terminate();
         }
         self.signals = None;
-    }
-}
-
-/// The signals that end a query, blocked and read from a descriptor instead.
-struct Signals {
-    fd: SignalFd,
-    before: SigSet,
-}
-
-impl Signals {
-    fn block() -> Result<Signals> {
-        let fail = |errno: Errno| Failure::io("take over signals", errno);
-        let set: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
-        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(fail)?;
-        let mut before = SigSet::empty();
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before)).map_err(fail)?;
-        Ok(Signals { fd, before })
-    }
-
-    fn taken(&self) -> Option<Ended> {
-        let info = self.fd.read_signal().ok()??;
-        // What the terminal sends comes from the kernel (SI_KERNEL), what `kill` sends from a process (SI_USER, 0).
-        let by_terminal = info.ssi_code > 0;
-        Some(Ended::Signal { number: i32::try_from(info.ssi_signo).unwrap_or(0), by_terminal })
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        // It was this thread's mask before; setting it again cannot fail but for a bad argument.
-        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
 }

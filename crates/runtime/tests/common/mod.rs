@@ -79,6 +79,8 @@ pub(crate) struct Seen {
     pub(crate) partial: Vec<PartialWindow>,
     /// Stop after so many batches.
     pub(crate) enough: Option<usize>,
+    /// Once live, write into a pipe that nobody reads.
+    pub(crate) stuck: bool,
 }
 
 impl Seen {
@@ -92,6 +94,14 @@ impl Receiver for Seen {
         self.batches.push(printed::rows(&batch));
         let enough = self.enough.is_some_and(|enough| self.batches.len() >= enough);
         Ok(if enough { Flow::Stop } else { Flow::Continue })
+    }
+
+    fn live(&mut self) {
+        if self.stuck {
+            let (_reader, writer) = std::io::pipe().unwrap();
+            let mut writer = std::io::BufWriter::new(writer);
+            std::io::copy(&mut std::io::repeat(0), &mut writer).unwrap();
+        }
     }
 
     fn partial_window(&mut self, window: PartialWindow) {
