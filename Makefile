@@ -38,3 +38,4 @@ bench:
 
 bless:
 	$(CARGO) run --quiet -p bpfquery-testkit -- bless --cases testdata/cases
+	BLESS=1 $(CARGO) test --quiet -p bpfquery-testkit --test docs

@@ -25,7 +25,8 @@ use std::fmt::Write;
 
 /// The page with every block as the program makes it.
 pub(crate) fn made(page: &Page) -> Result<Page, String> {
-    let mut reader = Reader { snapshots: Snapshots::new(&root().join("testdata/snapshots")), query: None, events: None };
+    let mut reader =
+        Reader { snapshots: Snapshots::new(&root().join("testdata/snapshots")), query: None, events: None };
     let mut parts = Vec::new();
     for part in &page.parts {
         parts.push(match part {

@@ -45,7 +45,9 @@ fn foreign_crates_stay_where_they_belong() {
         }
     }
     for (path, text) in sources("sql") {
-        let public = |line: &&str| line.trim_start().starts_with("pub ") && ["sp::", "sqlparser"].iter().any(|n| line.contains(n));
+        let public = |line: &&str| {
+            line.trim_start().starts_with("pub ") && ["sp::", "sqlparser"].iter().any(|n| line.contains(n))
+        };
         assert_eq!(text.lines().find(public), None, "{}", path.display());
     }
 }
@@ -121,7 +123,8 @@ fn sources(name: &str) -> Vec<(PathBuf, String)> {
     let mut left = vec![root().join("crates").join(name).join("src")];
     while let Some(directory) = left.pop() {
         let entries = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-        for path in entries.map(|entry| entry.unwrap_or_else(|error| panic!("{}: {error}", directory.display())).path()) {
+        for path in entries.map(|entry| entry.unwrap_or_else(|error| panic!("{}: {error}", directory.display())).path())
+        {
             if path.is_dir() {
                 left.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {

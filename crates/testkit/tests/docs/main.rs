@@ -14,14 +14,8 @@ use bpfquery_testkit::compare::differ;
 use markdown::Page;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 6] = [
-    "README.md",
-    "docs/architecture.md",
-    "docs/sql.md",
-    "docs/dependencies.md",
-    "docs/testing.md",
-    "CHANGELOG.md",
-];
+const PAGES: [&str; 6] =
+    ["README.md", "docs/architecture.md", "docs/sql.md", "docs/dependencies.md", "docs/testing.md", "CHANGELOG.md"];
 
 /// The project's root.
 fn root() -> PathBuf {
