@@ -6,15 +6,19 @@
 //! |---|---|---|
 //! | tracepoint | another tracing program runs on the CPU (`bpf_prog_active`, trace_call_bpf) | since 6.7 (dd8657894c11) |
 //! | kprobe, kretprobe | the same; inside another kprobe; no free return instance | since 6.7 (3acf8ace6823) |
-//! | raw tracepoint | the program itself runs on the CPU; since 6.2 only (05b24ff9b2cf) | since 6.2 |
-//! | fentry, fexit | the same; since 5.12 only (ca06f55b9002) | since 5.12 (9ed9e9ba2337) |
+//! | raw tracepoint | the program itself runs on the CPU; since 6.2 (05b24ff9b2cf) | since 6.2 |
+//! | fentry, fexit | the same; since 5.12 (ca06f55b9002) | since 5.12 (9ed9e9ba2337) |
 //! | interval, profile | another tracing program runs on the CPU (bpf_overflow_handler) | never |
+//!
+//! Before 6.2 and 5.12 those two skip nothing: a program may interrupt itself. That costs a row nothing, but a group's state is
+//! read and written back without a lock, so what came in between is lost, and nobody counts that.
 //!
 //! Versions are those of Linus's tree; a stable kernel that has such a change early is taken for one without.
 
 use crate::report::Misses;
 use bpfquery_catalog::{Hook, Identity};
 use bpfquery_object::Manifest;
+use bpfquery_plan::Source;
 use libbpf_rs::{Link, Object};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -25,7 +29,8 @@ pub(crate) fn of_links(links: &[Link]) -> u64 {
 
 /// What all programs missed, with what their links did.
 pub(crate) fn all(object: &Object, manifest: &Manifest, identity: &Identity, of_links: u64) -> Misses {
-    let unknown = manifest.programs.iter().find_map(|program| uncounted(&program.hook, identity.version));
+    let groups = matches!(manifest.user.source, Source::Groups { .. });
+    let unknown = manifest.programs.iter().find_map(|program| uncounted(&program.hook, identity.version, groups));
     match unknown {
         Some(what) => Misses::Unknown(format!("Linux {} has no counter for {what}", short(identity.version))),
         None => {
@@ -35,15 +40,19 @@ pub(crate) fn all(object: &Object, manifest: &Manifest, identity: &Identity, of_
     }
 }
 
-/// What is skipped uncounted.
-fn uncounted(hook: &Hook, version: (u16, u16, u16)) -> Option<&'static str> {
+/// What is lost uncounted.
+fn uncounted(hook: &Hook, version: (u16, u16, u16), groups: bool) -> Option<&'static str> {
     let before = |major, minor| (version.0, version.1) < (major, minor);
     match hook {
         Hook::Tracepoint { .. } => before(6, 7).then_some("perf tracepoints"),
         Hook::Kprobe { .. } => before(6, 7).then_some("kprobes"),
         Hook::Kretprobe { .. } => before(6, 7).then_some("kretprobes"),
         Hook::Interval { .. } | Hook::Profile { .. } => Some("ticks of the perf clock"),
-        Hook::RawTracepoint { .. } | Hook::Fentry { .. } | Hook::Fexit { .. } | Hook::Once => None,
+        Hook::RawTracepoint { .. } => (groups && before(6, 2)).then_some("raw tracepoints that interrupt themselves"),
+        Hook::Fentry { .. } | Hook::Fexit { .. } => {
+            (groups && before(5, 12)).then_some("functions that interrupt themselves")
+        }
+        Hook::Once => None,
     }
 }
 
@@ -74,5 +83,36 @@ fn kprobe_missed(link: BorrowedFd<'_>) -> Option<u64> {
         let event = info.__bindgen_anon_1.perf_event;
         matches!(event.type_, libbpf_sys::BPF_PERF_EVENT_KPROBE | libbpf_sys::BPF_PERF_EVENT_KRETPROBE)
             .then_some(event.__bindgen_anon_1.kprobe.missed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uncounted;
+    use bpfquery_catalog::Hook;
+
+    #[test]
+    fn what_each_kernel_counts() {
+        let event = || "x".to_string();
+        let tracepoint = Hook::Tracepoint { category: event(), event: event() };
+        let raw = Hook::RawTracepoint { event: event() };
+        let kretprobe = Hook::Kretprobe { function: event(), module: None };
+        let fexit = Hook::Fexit { function: event(), module: None };
+        let check = |hook: &Hook, version: (u16, u16), groups, counted: bool| {
+            let found = uncounted(hook, (version.0, version.1, 0), groups).is_none();
+            assert_eq!(found, counted, "{hook} {version:?} {groups}");
+        };
+        check(&tracepoint, (6, 6), false, false);
+        check(&tracepoint, (6, 7), true, true);
+        check(&kretprobe, (5, 10), false, false);
+        check(&kretprobe, (7, 2), false, true);
+        check(&raw, (5, 10), false, true);
+        check(&raw, (6, 1), true, false);
+        check(&raw, (6, 2), true, true);
+        check(&fexit, (5, 10), false, true);
+        check(&fexit, (5, 10), true, false);
+        check(&fexit, (5, 12), true, true);
+        check(&Hook::Profile { hz: 99 }, (7, 2), false, false);
+        check(&Hook::Once, (5, 10), true, true);
     }
 }
