@@ -3,7 +3,8 @@
 //! A block comes behind all blocks that go to it (loops aside), next to one of them where it can; what hardly ever
 //! runs comes last. So most ways through the program fall from block to block.
 
-use super::mach::{BlockId, MFunc, Term};
+use super::mach::{BlockId, Inst, MFunc, Term};
+use crate::ir::CoreId;
 use std::collections::BTreeMap;
 
 /// Blocks in the order of the program. Blocks that are not in it are not reached.
@@ -57,14 +58,17 @@ fn thread(func: &MFunc, block: BlockId) -> BlockId {
     at
 }
 
+/// What a line does, wherever it comes from.
+pub(super) type Does = (Inst, Option<CoreId>);
+
 /// For each block, the first that does the same.
 fn duplicates(func: &MFunc) -> Vec<BlockId> {
-    let mut first: BTreeMap<String, BlockId> = BTreeMap::new();
+    let mut first: BTreeMap<(Vec<Does>, Term), BlockId> = BTreeMap::new();
     let all = func.blocks.iter().enumerate().map(|(at, block)| {
-        let insts: Vec<_> = block.lines.iter().map(|line| (line.inst, line.core)).collect();
+        let does = block.lines.iter().map(|line| (line.inst, line.core)).collect();
         let at = BlockId(at as u32);
         // The entry is not a target.
-        if at.0 == 0 { at } else { *first.entry(format!("{insts:?} {:?}", block.term)).or_insert(at) }
+        if at.0 == 0 { at } else { *first.entry((does, block.term)).or_insert(at) }
     });
     all.collect()
 }
@@ -77,6 +81,8 @@ struct Placer<'a> {
     /// Warm predecessors that are not placed yet.
     open: Vec<u32>,
     placed: Vec<bool>,
+    /// Blocks that became ready, the last of them last; some may be placed meanwhile.
+    ready: Vec<BlockId>,
     order: Vec<BlockId>,
 }
 
@@ -92,6 +98,7 @@ impl<'a> Placer<'a> {
             position,
             open: vec![0; func.blocks.len()],
             placed: vec![false; func.blocks.len()],
+            ready: Vec::new(),
             order: Vec::new(),
             by_position,
         };
@@ -114,6 +121,12 @@ impl<'a> Placer<'a> {
         self.order.push(block);
         for target in self.forward_targets(block) {
             self.open[target.index()] -= 1;
+            if self.is_ready(target) {
+                self.ready.push(target);
+            }
+        }
+        while self.ready.last().is_some_and(|&last| !self.is_ready(last)) {
+            self.ready.pop();
         }
     }
 
@@ -124,10 +137,7 @@ impl<'a> Placer<'a> {
     fn next(&self) -> Option<BlockId> {
         let fallthrough = self.order.last().and_then(|&last| self.fallthrough(last));
         let open = || self.by_position.iter().copied().filter(|block| !self.placed[block.index()]);
-        let recent = || {
-            let targets = self.order.iter().rev().flat_map(|&block| self.func.blocks[block.index()].term.targets());
-            targets.into_iter().find(|&target| self.is_ready(target))
-        };
+        let recent = || self.ready.iter().rev().copied().find(|&target| self.is_ready(target));
         let warm = || open().find(|block| !self.func.blocks[block.index()].cold);
         let cold = || {
             let last = self.order.last().map(|last| self.func.blocks[last.index()].term.targets()).unwrap_or_default();

@@ -55,7 +55,7 @@ impl BlockId {
 }
 
 /// The second operand of arithmetic, comparisons and stores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Src {
     /// A register.
     Reg(VReg),
@@ -64,7 +64,7 @@ pub enum Src {
 }
 
 /// What a memory access is relative to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Base {
     /// A register.
     Reg(VReg),
@@ -75,7 +75,7 @@ pub enum Base {
 }
 
 /// What a two-slot load puts into a register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wide {
     /// A number that does not fit 32 bits.
     Value(i64),
@@ -86,7 +86,7 @@ pub enum Wide {
 }
 
 /// A machine instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the fields are the words of the pseudo-C in each variant's doc")]
 pub enum Inst {
     /// `dst = src`
@@ -112,7 +112,7 @@ pub enum Inst {
 }
 
 /// How a machine block ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the fields are the words of the pseudo-C in each variant's doc")]
 pub enum Term {
     /// `goto target`

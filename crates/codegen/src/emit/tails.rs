@@ -5,7 +5,7 @@
 //! No way through the program gets longer: each end stood behind a jump or before one. Runs on machine registers, where
 //! what is alike is equal.
 
-use super::layout::reachable;
+use super::layout::{Does, reachable};
 use super::mach::{BlockId, MBlock, MFunc, Term};
 use std::collections::BTreeMap;
 
@@ -14,22 +14,27 @@ pub(super) fn run(func: &mut MFunc) {
     // Each round makes the function shorter by an instruction at least.
     let most: usize = func.blocks.iter().map(|block| block.lines.len()).sum();
     for _ in 0..most {
-        let Some(group) = alike(func) else { return };
-        let length = common(func, &group);
-        share(func, &group, length);
+        let groups = alike(func);
+        if groups.is_empty() {
+            return;
+        }
+        for group in groups {
+            let length = common(func, &group);
+            share(func, &group, length);
+        }
     }
 }
 
-/// Blocks with the same terminator and the same last instruction.
-fn alike(func: &MFunc) -> Option<Vec<usize>> {
+/// Groups of blocks with the same terminator and the same last instruction.
+fn alike(func: &MFunc) -> Vec<Vec<usize>> {
     let reached = reachable(func);
-    let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Term, Does), Vec<usize>> = BTreeMap::new();
     for (at, block) in func.blocks.iter().enumerate().filter(|(at, _)| reached[*at]) {
         if let Some(last) = block.lines.last() {
-            groups.entry(format!("{:?} {:?} {:?}", block.term, last.inst, last.core)).or_default().push(at);
+            groups.entry((block.term, (last.inst, last.core))).or_default().push(at);
         }
     }
-    groups.into_values().filter(|group| group.len() > 1).min_by_key(|group| group[0])
+    groups.into_values().filter(|group| group.len() > 1).collect()
 }
 
 /// How many instructions at the end all blocks of the group share.

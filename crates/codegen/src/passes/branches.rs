@@ -55,11 +55,15 @@ pub(super) struct Fact {
     pub(super) b: Value,
 }
 
+/// How many blocks back a branch is remembered: a test is repeated near its first place, and compiling stays linear.
+const FAR: usize = 64;
+
 /// What the branches on every way to the block have decided.
 fn earlier(func: &Func, dominators: &Dominators, preds: &[Vec<Block>], block: Block) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut at = block;
-    while let Some(parent) = dominators.parent(at) {
+    for _ in 0..FAR {
+        let Some(parent) = dominators.parent(at) else { break };
         // Only where the dominator goes straight here, and nobody else does, is its decision known.
         if preds[at.index()] == [parent]
             && let Terminator::Branch { cond, a, b, then, otherwise } = &func.block(parent).terminator

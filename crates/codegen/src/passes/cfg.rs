@@ -182,6 +182,8 @@ pub struct Dominators {
     position: Vec<u32>,
     /// Immediate dominator; the entry's is itself.
     parent: Vec<Block>,
+    /// When a walk of the tree enters and leaves a block: what it enters in between is dominated.
+    span: Vec<(u32, u32)>,
 }
 
 impl Dominators {
@@ -192,7 +194,8 @@ impl Dominators {
             position[block.index()] = at as u32;
         }
         let preds = predecessors(func, order);
-        let mut dominators = Dominators { position, parent: vec![Block(u32::MAX); func.blocks.len()] };
+        let unknown = vec![Block(u32::MAX); func.blocks.len()];
+        let mut dominators = Dominators { position, parent: unknown, span: vec![(1, 0); func.blocks.len()] };
         dominators.parent[0] = Block(0);
         let mut changed = true;
         while changed {
@@ -204,7 +207,26 @@ impl Dominators {
                 dominators.parent[block.index()] = meet;
             }
         }
+        dominators.number(order);
         dominators
+    }
+
+    /// A block's span begins with its number in a walk of the tree and ends behind those of all below it.
+    fn number(&mut self, order: &[Block]) {
+        let mut below = vec![1_u32; self.parent.len()];
+        for &block in order.iter().skip(1).rev() {
+            below[self.parent[block.index()].index()] += below[block.index()];
+        }
+        let mut free = vec![0_u32; self.parent.len()];
+        for &block in order {
+            let start = match self.parent(block) {
+                None => 0,
+                Some(parent) => free[parent.index()],
+            };
+            self.parent(block).into_iter().for_each(|parent| free[parent.index()] += below[block.index()]);
+            free[block.index()] = start + 1;
+            self.span[block.index()] = (start, start + below[block.index()]);
+        }
     }
 
     fn meet(&self, mut a: Block, mut b: Block) -> Block {
@@ -226,26 +248,13 @@ impl Dominators {
 
     /// Whether every way to `b` passes `a` (a block dominates itself).
     pub fn dominates(&self, a: Block, b: Block) -> bool {
-        let mut at = b;
-        loop {
-            if at == a {
-                return true;
-            }
-            match self.parent(at) {
-                Some(parent) if parent.0 != u32::MAX => at = parent,
-                _ => return false,
-            }
-        }
+        let (start, end) = self.span[a.index()];
+        a == b || (start..end).contains(&self.span[b.index()].0)
     }
 
     /// The nearest block that dominates both.
     pub fn common(&self, a: Block, b: Block) -> Block {
         self.meet(a, b)
-    }
-
-    /// Whether an edge from `from` to `to` closes a loop.
-    pub fn is_back_edge(&self, from: Block, to: Block) -> bool {
-        self.dominates(to, from)
     }
 }
 

@@ -48,7 +48,8 @@ fn step(func: &Func, inst: Inst, slots: &Slots, bits: &[u8], known: &mut Known, 
     let data = func.inst(inst);
     match &data.op {
         Op::Load { access, base, offset } => {
-            let Some(result) = data.result else { return };
+            // What nobody writes is `gvn`'s business.
+            let Some(result) = data.result.filter(|_| !cfg::is_constant_memory(func, *base)) else { return };
             match known.get(&(*base, *offset, access.bytes())) {
                 Some(&value) => renames.set(result, renames.get(value)),
                 None => {
@@ -68,8 +69,7 @@ fn step(func: &Func, inst: Inst, slots: &Slots, bits: &[u8], known: &mut Known, 
             known.retain(|(base, ..), _| {
                 let held = slots.held(*base);
                 let own = func.ty(*base) == Type::ptr(PtrKind::Stack) && !held.is_empty();
-                cfg::is_constant_memory(func, *base)
-                    || (own && held.iter().all(|slot| !reached.contains(slot) && !slots.escaped().contains(slot)))
+                own && held.iter().all(|slot| !reached.contains(slot) && !slots.escaped().contains(slot))
             });
         }
         Op::Const(_)

@@ -13,14 +13,16 @@ use crate::ir::{Block, Cond, Func, Op, Terminator, Value};
 /// Sends ways on.
 pub fn run(func: &mut Func) -> bool {
     let mut changed = false;
-    // Each round sends every way on by one block; a chain is as long as the function at most.
+    // A round may make the blocks before a way passable; there are no more rounds than blocks.
     for _ in 0..func.blocks.len() {
         let passable = passable(func);
         let constants = facts::constants(func);
         let mut any = false;
         for block in cfg::reverse_postorder(func) {
             for side in 0..func.block(block).terminator.targets().len() {
-                any |= send_on(func, block, side, &passable, &constants);
+                while send_on(func, block, side, &passable, &constants) {
+                    any = true;
+                }
             }
         }
         if !any {

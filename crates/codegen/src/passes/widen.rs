@@ -15,17 +15,19 @@ use crate::ir::{Access, BinOp, Block, Func, Inst, Op, PtrKind, Type, Value};
 /// Joins stores.
 pub fn run(func: &mut Func) -> bool {
     let order = cfg::reverse_postorder(func);
+    let mut known =
+        Values { defs: facts::defs_of(func), constants: facts::constants(func), bits: facts::true_bits(func) };
     let mut changed = false;
     for block in order {
-        while let Some((first, second, op)) = find(func, block) {
-            join(func, block, first, second, op);
+        while let Some((first, second, op)) = find(func, block, &known) {
+            join(func, block, first, second, op, &mut known);
             changed = true;
         }
     }
     changed
 }
 
-fn join(func: &mut Func, block: Block, first: usize, second: usize, op: (Access, Value, i16, What)) {
+fn join(func: &mut Func, block: Block, first: usize, second: usize, op: One, known: &mut Values) {
     let (access, base, offset, what) = op;
     let inst = func.block(block).insts[second];
     let value = match what {
@@ -34,6 +36,9 @@ fn join(func: &mut Func, block: Block, first: usize, second: usize, op: (Access,
             let span = func.inst(inst).span;
             let (constant, value) = cfg::new_inst(func, Op::Const(number), span);
             func.blocks[block.index()].insts.insert(second, constant);
+            known.defs.push(Def::Inst(block, constant));
+            known.constants.push(Some(number));
+            known.bits.push(64);
             // A constant defines a value.
             value.unwrap_or(Value(u32::MAX))
         }
@@ -41,6 +46,9 @@ fn join(func: &mut Func, block: Block, first: usize, second: usize, op: (Access,
     func.insts[inst.index()].op = Op::Store { access, base, offset, value };
     func.blocks[block.index()].insts.remove(first);
 }
+
+/// The one store: its width, pointer, offset and value.
+type One = (Access, Value, i16, What);
 
 enum What {
     Value(Value),
@@ -63,16 +71,14 @@ fn store_of(func: &Func, inst: Inst) -> Option<Store> {
 }
 
 /// Two stores of a block that can be one: their places in the list, and the one.
-fn find(func: &Func, block: Block) -> Option<(usize, usize, (Access, Value, i16, What))> {
+fn find(func: &Func, block: Block, known: &Values) -> Option<(usize, usize, One)> {
     let insts = &func.block(block).insts;
-    let known =
-        Values { func, defs: facts::defs_of(func), constants: facts::constants(func), bits: facts::true_bits(func) };
     for (first, &inst) in insts.iter().enumerate() {
         let Some(a) = store_of(func, inst) else { continue };
         for (second, &other) in insts.iter().enumerate().skip(first + 1) {
             let b = store_of(func, other);
             if let Some(b) = b
-                && let Some(one) = known.join(a, b)
+                && let Some(one) = known.join(func, a, b)
             {
                 return Some((first, second, one));
             }
@@ -107,15 +113,14 @@ fn blocks(func: &Func, a: Store, inst: Inst, b: Option<Store>) -> bool {
     }
 }
 
-struct Values<'a> {
-    func: &'a Func,
+struct Values {
     defs: Vec<Def>,
     constants: Vec<Option<i64>>,
     bits: Vec<u8>,
 }
 
-impl Values<'_> {
-    fn join(&self, a: Store, b: Store) -> Option<(Access, Value, i16, What)> {
+impl Values {
+    fn join(&self, func: &Func, a: Store, b: Store) -> Option<One> {
         if let Some(one) = self.over_zero(a, b) {
             return Some(one);
         }
@@ -123,16 +128,16 @@ impl Values<'_> {
         let wide = Access::of_bytes(2 * bytes)?;
         let (low, high) = if a.offset < b.offset { (a, b) } else { (b, a) };
         let adjacent = i32::from(low.offset) + bytes as i32 == i32::from(high.offset);
-        let aligned = i32::from(low.offset) % (2 * bytes as i32) == 0 && self.starts_aligned(a.base);
+        let aligned = i32::from(low.offset) % (2 * bytes as i32) == 0 && self.starts_aligned(func, a.base);
         if a.base != b.base || a.access != b.access || !adjacent || !aligned {
             return None;
         }
-        let what = self.value(low.value, high.value, 8 * bytes)?;
+        let what = self.value(func, low.value, high.value, 8 * bytes)?;
         Some((wide, a.base, low.offset, what))
     }
 
     /// A store into zeros that the one before it left.
-    fn over_zero(&self, a: Store, b: Store) -> Option<(Access, Value, i16, What)> {
+    fn over_zero(&self, a: Store, b: Store) -> Option<One> {
         let into = a.base == b.base && a.offset == b.offset && a.access.bytes() > b.access.bytes();
         if !into || self.constants[a.value.index()] != Some(0) {
             return None;
@@ -146,22 +151,22 @@ impl Values<'_> {
         Some((a.access, a.base, a.offset, value))
     }
 
-    fn starts_aligned(&self, base: Value) -> bool {
-        let whole = !matches!(facts::op_of(self.func, &self.defs, base), Some(Op::Bin(..)));
-        let kind = match self.func.ty(base) {
+    fn starts_aligned(&self, func: &Func, base: Value) -> bool {
+        let whole = !matches!(facts::op_of(func, &self.defs, base), Some(Op::Bin(..)));
+        let kind = match func.ty(base) {
             Type::Ptr { kind, .. } => kind,
             Type::Int => return false,
         };
         whole
             && match kind {
                 PtrKind::Stack | PtrKind::MapValue(_) | PtrKind::Record(_) => true,
-                PtrKind::Global(global) => self.func.global(global).offset.is_multiple_of(8),
+                PtrKind::Global(global) => func.global(global).offset.is_multiple_of(8),
                 PtrKind::Context | PtrKind::Map(_) => false,
             }
     }
 
     /// The one value of `2 * bits` bits that `low` and `high` are the halves of.
-    fn value(&self, low: Value, high: Value, bits: u32) -> Option<What> {
+    fn value(&self, func: &Func, low: Value, high: Value, bits: u32) -> Option<What> {
         match (self.constants[low.index()], self.constants[high.index()]) {
             (Some(low), Some(high)) => {
                 let mask = (1_i64 << bits) - 1;
@@ -174,20 +179,20 @@ impl Values<'_> {
             (None, Some(0)) if u32::from(self.bits[low.index()]) <= bits => return Some(What::Value(low)),
             _ => {}
         }
-        let (low, high) = (self.bare(low, bits), self.bare(high, bits));
-        match facts::op_of(self.func, &self.defs, high)? {
+        let (low, high) = (self.bare(func, low, bits), self.bare(func, high, bits));
+        match facts::op_of(func, &self.defs, high)? {
             Op::Bin(BinOp::Lshr | BinOp::Ashr, x, by) => {
                 let by = self.constants[by.index()]?;
-                (by == i64::from(bits) && self.bare(*x, 2 * bits) == low).then_some(What::Value(*x))
+                (by == i64::from(bits) && self.bare(func, *x, 2 * bits) == low).then_some(What::Value(*x))
             }
             _ => None,
         }
     }
 
     /// The value without extensions that keep its low bits.
-    fn bare(&self, value: Value, bits: u32) -> Value {
-        match facts::op_of(self.func, &self.defs, value) {
-            Some(Op::Extend { bits: kept, value, .. }) if u32::from(*kept) >= bits => self.bare(*value, bits),
+    fn bare(&self, func: &Func, value: Value, bits: u32) -> Value {
+        match facts::op_of(func, &self.defs, value) {
+            Some(Op::Extend { bits: kept, value, .. }) if u32::from(*kept) >= bits => self.bare(func, *value, bits),
             _ => value,
         }
     }
