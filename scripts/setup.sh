@@ -9,8 +9,9 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 RUN=(gcc libc6-dev make pkg-config libelf-dev zlib1g-dev ca-certificates)
-# The oracles (clang, llvm, bpftrace, strace, bpftool's libraries) and the test machines (the rest).
-TEST=("${RUN[@]}" clang llvm libbpf-dev bpftrace strace libcap2 qemu-system-x86 busybox-static dash
+# The oracles (clang, llvm, bpftrace, strace, bpftool's libraries; an llvm whose objdump knows all of BPF that 5.10 knows)
+# and the test machines (the rest).
+TEST=("${RUN[@]}" clang llvm llvm-19 libbpf-dev bpftrace strace libcap2 qemu-system-x86 busybox-static dash
   coreutils cpio kmod shellcheck xz-utils zstd iproute2 debian-archive-keyring)
 
 # The packages that are not installed, one a line.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test-host.sh
 #
-# The kernel suite on the running kernel. Fails on a failed case, and on a run that passed nothing.
+# The cases and the live checks on the running kernel. Fails on a failure, and on a run that passed nothing.
 
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -15,4 +15,6 @@ mkdir -p "$CACHE/report"
 began=$SECONDS status=0
 "$bin/bpfquery-testkit" kernel --cases "$ROOT/testdata/cases" --bin "$bin/bpfquery" --workloads "$TARGET/workloads" \
   --skips "$ROOT/testdata/skips/host.txt" --name host </dev/null | tee "$report" || status=$?
-judge "the running kernel ($(uname -r))" "$report" "$status" $((SECONDS - began))
+"$bin/bpfquery-live" --bin "$bin/bpfquery" --workloads "$TARGET/workloads" --snapshots "$ROOT/testdata/snapshots" \
+  --bpftool "$BPFTOOL_DIR/bpftool" </dev/null | tee -a "$report" || status=$?
+judge "the running kernel ($(uname -r))" "$report" "$status" $((SECONDS - began)) 2

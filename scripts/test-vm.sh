@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test-vm.sh SERIES... | all
 #
-# The kernel suite on Debian's kernels in emulated machines, two at a time. Each report is printed
+# The cases and the live checks on Debian's kernels in emulated machines, two at a time. Each report is printed
 # whole when its machine has ended. Fails if any kernel failed, could not be had, or passed nothing.
 
 # shellcheck source=lib.sh
@@ -12,33 +12,40 @@
 AT_ONCE=2
 # Emulated machines are slow, and a clean clone shares two processors with whatever else runs.
 LIMIT=${BPFQUERY_VM_TIMEOUT:-600}
+# The live checks that say something there: an emulator has no speed to measure, and no oracles but bpftool.
+LIVE=(object/bpftool object/run object/snapshots exact ends written)
+# Runs both suites in the guest, the second whatever the first says.
+# shellcheck disable=SC2016 # the guest's shell expands it
+BOTH='status=0 skips=$1 name=$2; shift 2
+  bpfquery-testkit kernel --cases cases --bin /payload/bpfquery --workloads workloads --skips "$skips" --name "$name" || status=$?
+  bpfquery-live --bin /payload/bpfquery --workloads workloads --snapshots snapshots --calls 10000 "$@" || status=$?
+  exit "$status"'
 
 [ $# -gt 0 ] || die "usage: test-vm.sh SERIES... | all"
 [ "$1" != all ] || set -- 5.10 6.1 6.12 6.18 7.2
 
-# What goes to the guest: the stripped binaries, the cases, the loads, and the list of skips of every series.
+# What goes to the guest: the stripped binaries, the cases, the pinned kernels, the loads, and the list of skips of every series.
 make_payload() {
-  local bin=$1 dir=$2
-  rm -rf "$dir" && mkdir -p "$dir/cases" "$dir/workloads" "$dir/skips"
-  strip -o "$dir/bpfquery" "$bin/bpfquery"
-  strip -o "$dir/bpfquery-testkit" "$bin/bpfquery-testkit"
+  local bin=$1 dir=$2 program
+  rm -rf "$dir" && mkdir -p "$dir/cases" "$dir/workloads" "$dir/skips" "$dir/snapshots"
+  for program in bpfquery bpfquery-testkit bpfquery-live; do strip -o "$dir/$program" "$bin/$program"; done
+  cp "$ROOT"/testdata/snapshots/*.snap "$dir/snapshots/"
   cp -r "$ROOT/testdata/cases/." "$dir/cases/"
   cp -r "$ROOT/testdata/skips/." "$dir/skips/"
   find "$TARGET/workloads" -maxdepth 1 -type f -perm -u+x -exec cp -t "$dir/workloads" {} +
 }
 
-# One kernel's suite; the file REPORT.ok says afterwards that it passed.
+# Both suites of one kernel; the file REPORT.ok says afterwards that they passed.
 suite() {
   local series=$1 report=$CACHE/report/$1.txt errors=$CACHE/report/$1.stderr began=$SECONDS status=0
   "$ROOT/scripts/vm.sh" --timeout "$LIMIT" "$series" "$payload" \
-    bpfquery-testkit kernel --cases /payload/cases --bin /payload/bpfquery --workloads /payload/workloads \
-    --skips "/payload/skips/$series.txt" --name "$series" >"$report" 2>"$errors" || status=$?
+    sh -c "$BOTH" sh "skips/$series.txt" "$series" "${LIVE[@]}" >"$report" 2>"$errors" || status=$?
   # Two machines end at about the same time: their reports must not run into each other.
   lock report
   say "== kernel $series ($(cat "$CACHE/kernels/$series/release"))"
   cat "$report"
   cat "$errors" >&2
-  judge "kernel $series" "$report" "$status" $((SECONDS - began)) && touch "$report.ok"
+  judge "kernel $series" "$report" "$status" $((SECONDS - began)) 2 && touch "$report.ok"
 }
 
 "$ROOT/scripts/kernels.sh" "$@" >&2

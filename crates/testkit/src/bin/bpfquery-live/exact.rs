@@ -14,7 +14,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("exact/getpgid", |lab| one_load(lab, "getpgid", "pid")),
     ("exact/lseek", |lab| one_load(lab, "lseek", "offset")),
     ("exact/windows", windows),
-    ("exact/bpftrace", bpftrace),
+    ("bpftrace/read", bpftrace),
 ];
 
 /// The aggregates of one group.

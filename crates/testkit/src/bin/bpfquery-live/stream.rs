@@ -60,16 +60,17 @@ fn stopped(lab: &Lab) -> Verdict {
 
 /// Process, processor and number of each row.
 fn rows(ended: &Ended, format: &str) -> Result<Vec<[u64; 3]>, String> {
-    let lines = ended.out.lines();
-    let (lines, header) =
-        if format == "csv" { (lines.skip(1), ended.out.lines().next()) } else { (lines.skip(0), None) };
+    let (header, lines) = match (format, ended.out.split_once('\n')) {
+        ("csv", Some((header, lines))) => (Some(header), lines),
+        _ => (None, ended.out.as_str()),
+    };
     ensure(header.is_none_or(|header| header == "pid,cpu,i"), || format!("header {header:?}"))?;
     let row = |line: &str| {
         let numbers = line.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
         let numbers: Vec<u64> = numbers.filter_map(|word| word.parse().ok()).collect();
         <[u64; 3]>::try_from(numbers).map_err(|_| format!("row {line}"))
     };
-    lines.map(row).collect()
+    lines.lines().map(row).collect()
 }
 
 /// No row is there twice, and each was made, by the process on its processor; a process's rows come in order.
