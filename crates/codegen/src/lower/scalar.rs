@@ -149,7 +149,9 @@ impl Lowerer<'_> {
         if expr.ty == SqlType::Bool && operand.ty != SqlType::Bool {
             return Ok(self.is_nonzero(value));
         }
-        let fits = to >= 64 || (to > from && !(from_signed && !to_signed)) || (to == from && from_signed == to_signed);
+        // A value is kept extended in its own signedness: a wider type holds it as it is, unless a sign would be lost.
+        let wider = to > from && (to_signed || !from_signed);
+        let fits = to >= 64 || wider || (to == from && from_signed == to_signed);
         Ok(if fits { value } else { self.build.extend(to, to_signed, value) })
     }
 
