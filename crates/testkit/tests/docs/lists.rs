@@ -4,6 +4,7 @@ use crate::markdown::{Page, Part};
 use bpfquery_catalog::Builtin;
 use bpfquery_plan::aggregates::{aggregate, aggregate_names};
 use bpfquery_plan::functions::{scalar, scalar_names};
+use bpfquery_testkit::case::TITLES;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -80,6 +81,32 @@ fn dependencies_of(manifest: &str) -> BTreeSet<String> {
         }
     }
     names
+}
+
+/// Whether the page on testing names every directive and every section of a case, and no other.
+pub(crate) fn cases(root: &Path) -> Result<(), String> {
+    let page = read(&root.join("docs/testing.md"))?;
+    let (_, tables) = page.split_once("| directive |").ok_or("there is no table of directives")?;
+    let (directives, sections) = tables.split_once("| section |").ok_or("there is no table of sections")?;
+    let parser = read(&root.join("crates/testkit/src/case.rs"))?;
+    let (_, known) = parser.split_once("match key {").ok_or("case.rs has no match over directives")?;
+    let known = known.split("_ =>").next().unwrap_or("");
+    let key = |line: &str| Some(line.trim().strip_prefix('"')?.split('"').next()?.to_string());
+    same_names("directives", known.lines().filter_map(key).collect(), first_cells(directives))?;
+    // Nothing makes sections of that title yet.
+    let titles = TITLES.into_iter().filter(|title| *title != "verifier").map(str::to_string);
+    same_names("sections", titles.collect(), first_cells(sections))
+}
+
+/// The names in backquotes in the first cells of a table, whose head has been cut off.
+fn first_cells(table: &str) -> BTreeSet<String> {
+    let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|row| row.split('|').nth(1)).flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    cells.map(str::to_string).collect()
+}
+
+fn same_names(what: &str, known: BTreeSet<String>, told: BTreeSet<String>) -> Result<(), String> {
+    if known == told { Ok(()) } else { Err(format!("{what} are {known:?}, told are {told:?}")) }
 }
 
 /// Whether the page on the architecture has a heading for each crate, in the workspace's order.

@@ -14,12 +14,21 @@ use bpfquery_testkit::compare::differ;
 use markdown::Page;
 use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 6] =
-    ["README.md", "docs/architecture.md", "docs/sql.md", "docs/dependencies.md", "docs/testing.md", "CHANGELOG.md"];
-
 /// The project's root.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Every page, from the root.
+fn pages() -> Vec<String> {
+    let docs = std::fs::read_dir(root().join("docs")).expect("docs is a directory of the project");
+    let names =
+        docs.map(|entry| entry.expect("a directory that can be read").file_name().to_string_lossy().into_owned());
+    let mut pages: Vec<String> =
+        names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
+    pages.extend(["README.md".to_string(), "CHANGELOG.md".to_string()]);
+    pages.sort();
+    pages
 }
 
 /// Compares a page with what it should be, or rewrites it.
@@ -40,7 +49,7 @@ fn same(name: &str, make: impl Fn(&Page) -> Result<Page, String>) {
 
 #[test]
 fn pages_are_what_the_program_does() {
-    PAGES.iter().for_each(|page| same(page, |page| blocks::made(&lists::made(page)?)));
+    pages().iter().for_each(|page| same(page, |page| blocks::made(&lists::made(page)?)));
 }
 
 #[test]
@@ -54,7 +63,12 @@ fn crates_stand_in_reading_order() {
 }
 
 #[test]
+fn every_part_of_a_case_is_told() {
+    lists::cases(&root()).unwrap_or_else(|error| panic!("docs/testing.md: {error}"));
+}
+
+#[test]
 fn links_lead_somewhere() {
-    let broken: Vec<String> = PAGES.iter().flat_map(|page| markdown::broken_links(&root(), page)).collect();
+    let broken: Vec<String> = pages().iter().flat_map(|page| markdown::broken_links(&root(), page)).collect();
     assert!(broken.is_empty(), "{broken:#?}");
 }
