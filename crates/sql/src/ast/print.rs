@@ -58,7 +58,10 @@ impl Display for From {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (i, part) in self.name.parts.iter().enumerate() {
             let dot = if i == 0 { "" } else { "." };
-            write!(f, "{dot}{}", quoted(&part.text, false))?;
+            // `interval(…)` is a relation of ours.
+            let name =
+                if part.text.eq_ignore_ascii_case("interval") { part.text.clone() } else { quoted(&part.text, false) };
+            write!(f, "{dot}{name}")?;
         }
         if let Some(args) = &self.name.args {
             let args: Vec<String> = args.iter().map(|arg| literal(&arg.value)).collect();
@@ -96,11 +99,96 @@ impl Display for Name {
     }
 }
 
+/// PostgreSQL's reserved words (16, appendix C): read as names in some places only.
+#[rustfmt::skip]
+const RESERVED: [&str; 79] = [
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "authorization",
+    "both",
+    "case",
+    "cast",
+    "check",
+    "collate",
+    "column",
+    "concurrently",
+    "constraint",
+    "create",
+    "cross",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "exists",
+    "false",
+    "fetch",
+    "for",
+    "foreign",
+    "from",
+    "grant",
+    "group",
+    "having",
+    "in",
+    "initially",
+    "inner",
+    "intersect",
+    "interval",
+    "into",
+    "is",
+    "join",
+    "lateral",
+    "leading",
+    "left",
+    "like",
+    "limit",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "outer",
+    "placing",
+    "primary",
+    "references",
+    "returning",
+    "right",
+    "select",
+    "some",
+    "symmetric",
+    "table",
+    "then",
+    "to",
+    "trailing",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "when",
+    "where",
+    "window",
+    "with",
+];
+
 /// In double quotes where it was, or must be.
 fn quoted(text: &str, force: bool) -> String {
     let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
     let start = |c: char| c.is_alphabetic() || c == '_';
-    match !force && text.starts_with(start) && text.chars().all(plain) {
+    let reserved = RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text));
+    match !force && !reserved && text.starts_with(start) && text.chars().all(plain) {
         true => text.to_string(),
         false => format!("\"{}\"", text.replace('"', "\"\"")),
     }

@@ -171,8 +171,15 @@ impl<'a> Exprs<'a> {
 
     /// `$1` or `:name`.
     fn param(&self, mark: &str, span: Span) -> Result<Wide> {
-        let name = mark.trim_start_matches(['$', ':']);
-        if name.is_empty() || mark.starts_with('@') {
+        let (kind, name) = mark.split_at(mark.chars().next().map_or(0, char::len_utf8));
+        let digits = name.chars().all(|c| c.is_ascii_digit());
+        let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let good = match kind {
+            "$" => digits,
+            ":" => plain && (digits || !name.starts_with(|c: char| c.is_ascii_digit())),
+            _ => false,
+        };
+        if name.is_empty() || !good {
             let fact = format!("\"{mark}\" is no parameter");
             return Err(Diagnostic::new("syntax", span, fact).help("name parameters $1, $2 or :name").into());
         }
