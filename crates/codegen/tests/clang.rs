@@ -3,6 +3,8 @@
 //! The IR in `tests/clang/*.ir` is what lowering makes of the query in the C file's first line, or its like. Counted are
 //! eight-byte slots: a 64-bit constant takes two. clang's best of `-mcpu=v1` and `-mcpu=v3` counts.
 
+#![allow(clippy::print_stdout, reason = "the table of counts is what one runs this test for")]
+
 use bpfquery_codegen::ir::{parse, verify};
 use bpfquery_codegen::{Target, compile};
 use bpfquery_isa::Program;
