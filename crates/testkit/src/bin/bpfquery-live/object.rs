@@ -20,15 +20,33 @@ pub(crate) const CHECKS: &[Check] = &[
 
 /// A grouped query with a text key, an integer key, and names that are no C identifiers.
 fn sql(pids: &str) -> String {
+    over("tracepoint.syscalls.sys_enter_read", "args.count", &format!("pid in {pids}"))
+}
+
+/// The same over any relation; `size` is what read(2) is asked for.
+fn over(relation: &str, size: &str, condition: &str) -> String {
     format!(
         "select comm as \"é\", cpu as \"a b\",\n\
-        \x20      count(*) as \"count(*)\", sum(args.count), avg(args.count),\n\
-        \x20      hist(args.count)\n\
-         from tracepoint.syscalls.sys_enter_read\n\
-         where pid in {pids}\n\
+        \x20      count(*) as \"count(*)\", sum({size}), avg({size}),\n\
+        \x20      hist({size})\n\
+         from {relation}\n\
+         where {condition}\n\
          group by comm, cpu\n\
          order by cpu\n"
     )
+}
+
+/// A query that bpftool can attach: before Linux 5.15 a perf tracepoint has no link that could be pinned.
+fn attachable(pids: &str) -> Result<(String, &'static str), String> {
+    let version = nix::sys::utsname::uname().map_err(|error| error.to_string())?;
+    let version = version.release().to_string_lossy().into_owned();
+    let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    let size = if (numbers.next(), numbers.next()) < (Some(5), Some(15)) { "args.regs -> dx" } else { "args.count" };
+    let sql = match size {
+        "args.count" => sql(pids),
+        _ => over("rawtracepoint.sys_enter", size, &format!("pid in {pids} and id = 0")),
+    };
+    Ok((sql, size))
 }
 
 /// The true names, in order.
@@ -63,7 +81,8 @@ impl Drop for Pins {
 /// Loaded and attached by bpftool alone: counts by name in the map, SQL in the program.
 fn bpftool(lab: &Lab) -> Verdict {
     let mut load = load(lab)?;
-    let object = lab.compile(&lab.file("q.sql", &sql(&load.list()))?, "portable")?;
+    let (sql, size) = attachable(&load.list())?;
+    let object = lab.compile(&lab.file("q.sql", &sql)?, "portable")?;
     let before = listed(lab)?;
     let pins = Pins::new()?;
     let object = object.display().to_string();
@@ -77,8 +96,10 @@ fn bpftool(lab: &Lab) -> Verdict {
     let tallies = load.finish()?;
     let counts = counts(&lab.bpftool_json(&["map", "dump", "pinned", &pins.path("maps/groups")])?, &tallies)?;
     let listing = lab.bpftool(&["prog", "dump", "xlated", "id", &program.to_string(), "linum"])?;
-    for line in ["count(*) as \"count(*)\", sum(args.count)", "hist(args.count)", "where pid in ("] {
-        ensure(listing.contains(line), || format!("no line of SQL \"{line}\" in:\n{listing}"))?;
+    for line in
+        [format!("count(*) as \"count(*)\", sum({size})"), format!("hist({size})"), "where pid in (".to_string()]
+    {
+        ensure(listing.contains(&line), || format!("no line of SQL \"{line}\" in:\n{listing}"))?;
     }
     let lines = listing.lines().filter(|line| line.starts_with(';')).count();
     let placed =
