@@ -201,7 +201,9 @@ impl Dominators {
         while changed {
             changed = false;
             for &block in order.iter().skip(1) {
-                let known = preds[block.index()].iter().copied().filter(|p| dominators.parent[p.index()].0 != u32::MAX);
+                // The deepest first: each meeting then only goes on from where the last one ended.
+                let known =
+                    preds[block.index()].iter().rev().copied().filter(|p| dominators.parent[p.index()].0 != u32::MAX);
                 let meet = known.reduce(|a, b| dominators.meet(a, b)).unwrap_or(Block(0));
                 changed |= dominators.parent[block.index()] != meet;
                 dominators.parent[block.index()] = meet;

@@ -72,7 +72,8 @@ fn sink(func: &mut Func) -> bool {
 /// For each value, the block that dominates all its uses in terminators and stands lowest.
 fn lowest(func: &Func, order: &[Block], dominators: &Dominators) -> Vec<Option<Block>> {
     let mut lowest = vec![None; func.values.len()];
-    for &block in order {
+    // From below: each further use then only goes on from where the last one ended.
+    for &block in order.iter().rev() {
         cfg::terminator_operands(&func.block(block).terminator, &mut |value| {
             note(&mut lowest, dominators, value, block);
         });
