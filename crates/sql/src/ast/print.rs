@@ -100,94 +100,17 @@ impl Display for Name {
 }
 
 /// PostgreSQL's reserved words (16, appendix C): read as names in some places only.
-#[rustfmt::skip]
-const RESERVED: [&str; 79] = [
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "authorization",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "column",
-    "concurrently",
-    "constraint",
-    "create",
-    "cross",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "exists",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "from",
-    "grant",
-    "group",
-    "having",
-    "in",
-    "initially",
-    "inner",
-    "intersect",
-    "interval",
-    "into",
-    "is",
-    "join",
-    "lateral",
-    "leading",
-    "left",
-    "like",
-    "limit",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "outer",
-    "placing",
-    "primary",
-    "references",
-    "returning",
-    "right",
-    "select",
-    "some",
-    "symmetric",
-    "table",
-    "then",
-    "to",
-    "trailing",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "when",
-    "where",
-    "window",
-    "with",
-];
+const RESERVED: &str = "all analyse analyze and any array as asc asymmetric authorization both case cast check collate column \
+    concurrently constraint create cross default deferrable desc distinct do else end except exists false fetch \
+    for foreign from grant group having in initially inner intersect interval into is join lateral leading left \
+    like limit not null offset on only or order outer placing primary references returning right select some \
+    symmetric table then to trailing true union unique user using when where window with";
 
 /// In double quotes where it was, or must be.
 fn quoted(text: &str, force: bool) -> String {
     let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
     let start = |c: char| c.is_alphabetic() || c == '_';
-    let reserved = RESERVED.iter().any(|word| word.eq_ignore_ascii_case(text));
+    let reserved = RESERVED.split(' ').any(|word| word.eq_ignore_ascii_case(text));
     match !force && !reserved && text.starts_with(start) && text.chars().all(plain) {
         true => text.to_string(),
         false => format!("\"{}\"", text.replace('"', "\"\"")),
