@@ -446,6 +446,19 @@ fn signals_end_a_query_in_order() {
 }
 
 #[test]
+fn a_process_is_picked_by_its_id() {
+    let me = std::process::id().to_string();
+    let sql = "select pid from tracepoint.syscalls.sys_enter_openat where str(args.filename) = '/proc/self/comm'";
+    let (child, _errors) = live(&["run", "--format", "csv", "-p", &me, "-e", sql]);
+    // Another process that does the same is not seen.
+    assert!(Command::new("cat").arg("/proc/self/comm").stdout(Stdio::null()).status().unwrap().success());
+    std::fs::read("/proc/self/comm").unwrap();
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(text(&output.stdout), format!("pid\n{me}\n"));
+}
+
+#[test]
 fn a_duration_ends_a_query() {
     let began = Instant::now();
     let (code, rows, errors) =
