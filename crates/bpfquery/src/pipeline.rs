@@ -7,7 +7,7 @@
 use bpfquery_catalog::{Access, Builtin, Check, Feature, FieldPath, Kernel, SqlType, TypeRef, VMLINUX, checks, nav};
 use bpfquery_codegen::lower::{Facts, Lowered, lower};
 use bpfquery_codegen::{emit, passes};
-use bpfquery_diag::{Failure, Result};
+use bpfquery_diag::{Failure, Result, Unsupported};
 use bpfquery_plan::{Applied, Expr, ExprKind, Fragment, Output, Query, Split, optimise, split};
 use bpfquery_sql::{Ast, BindOptions, bind, parse};
 use std::collections::BTreeSet;
@@ -133,7 +133,10 @@ fn facts(fragment: &Fragment, kernel: &dyn Kernel) -> Result<Facts> {
     let task = SqlType::Struct(TypeRef { object: VMLINUX.to_string(), id: 0, name: "task_struct".to_string() });
     let field = |name: &str| -> Result<FieldPath> {
         let found = nav::member(kernel, &task, name)?;
-        let member = found.map_err(|_| Failure::bug("facts", format!("task_struct has no {name}")))?;
+        let member = found.map_err(|_| {
+            let release = &kernel.identity().release;
+            Unsupported::new("the column ppid").detail(format!("the BTF of {release} has no task_struct.{name}"))
+        })?;
         Ok(FieldPath::to(&member, format!("task_struct.{name}")))
     };
     Ok(Facts { parent: Some((field("real_parent")?, field("tgid")?)) })
