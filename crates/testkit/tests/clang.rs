@@ -67,10 +67,13 @@ fn names(directory: &Path) -> Vec<String> {
 /// Our object of the case.
 fn ours(testdata: &Path, name: &str, scratch: &Path) -> PathBuf {
     let cases = testdata.join("cases");
-    let case = Case::read(&cases, &cases.join("size").join(name).with_extension("case")).unwrap_or_else(|e| panic!("{e}"));
+    let case =
+        Case::read(&cases, &cases.join("size").join(name).with_extension("case")).unwrap_or_else(|e| panic!("{e}"));
     let mut snapshots = Snapshots::new(&testdata.join("snapshots"));
-    let kernel = snapshots.get(case.directives.snapshot.as_deref().unwrap_or("small")).unwrap_or_else(|e| panic!("{e}"));
-    let compiled = compile(&case.sql, kernel, Options::default()).unwrap_or_else(|failure| panic!("{name}: {failure:?}"));
+    let kernel =
+        snapshots.get(case.directives.snapshot.as_deref().unwrap_or("small")).unwrap_or_else(|e| panic!("{e}"));
+    let compiled =
+        compile(&case.sql, kernel, Options::default()).unwrap_or_else(|failure| panic!("{name}: {failure:?}"));
     let path = scratch.join(format!("{name}.bpf.o"));
     fs::write(&path, &compiled.object).expect("the directory is ours");
     path
