@@ -7,6 +7,7 @@ use crate::object::seen_by_bpftool;
 use crate::query::{Ended, Query, code};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -23,7 +24,9 @@ pub(crate) const CHECKS: &[Check] = &[
     ("ends/for", after),
     ("ends/command", command),
     ("ends/no-command", no_command),
+    ("ends/at-any-time", at_any_time),
     ("ends/closed-pipe", closed_pipe),
+    ("ends/full-output", full_output),
     ("ends/few-descriptors", few_descriptors),
     ("ends/refused", refused),
     ("ends/vanished", vanished),
@@ -165,6 +168,53 @@ fn closed_pipe(lab: &Lab) -> Verdict {
     ensure(ended.err.lines().count() == 1, || format!("a closed pipe does not end quietly: {}", ended.err))?;
     gone(lab, &held, &before)?;
     passed(format!("exit code 0, quiet, {} gone", counted(&held)))
+}
+
+/// A device that is always full.
+fn full_output(lab: &Lab) -> Verdict {
+    let before = listed(lab)?;
+    let full = OpenOptions::new().write(true).open("/dev/full").map_err(|error| error.to_string())?;
+    let nap = format!("{} 5 1000", lab.workload("nap").display());
+    let mut run = Command::new(&lab.bin);
+    run.args(["run", "--format", "csv", "-c", &nap, "-e", &naps("(:cpid)")]);
+    let ended = Query::spawn(lab, run, Some(full.into()))?.wait()?.expect(1)?;
+    ensure(ended.err.contains("cannot write to stdout"), || ended.err.clone())?;
+    gone(lab, &Ids::new(), &before)?;
+    passed(format!("exit code 1, \"{}\", nothing left", ended.err.lines().last().unwrap_or_default()))
+}
+
+/// Signals that come before the query is live, and at other bad moments.
+fn at_any_time(lab: &Lab) -> Verdict {
+    let before = listed(lab)?;
+    // Nobody else sleeps for so long: the child is found by it.
+    let marker = format!("98765.{}", std::process::id());
+    let command = format!("sleep {marker}");
+    let mut codes: BTreeMap<i32, u32> = BTreeMap::new();
+    for i in 0..60 {
+        let signal = if i % 2 == 0 { Signal::SIGINT } else { Signal::SIGTERM };
+        let query = Query::start(lab, &["-c", &command, "-e", &naps("(:cpid)")])?;
+        // On slow machines these are early moments only.
+        std::thread::sleep(Duration::from_micros(i * 700));
+        query.signal(signal)?;
+        let ended = query.wait()?;
+        let expect = [0, 128 + signal as i32];
+        ensure(expect.contains(&ended.code), || format!("exit code {}: {}", ended.code, ended.err))?;
+        *codes.entry(ended.code).or_default() += 1;
+    }
+    gone(lab, &Ids::new(), &before)?;
+    wait_for("the end of the commands", || Ok(running(&marker).is_empty().then_some(())))?;
+    passed(format!("60 signals in the first 42 ms, exit codes and how often {codes:?}, nothing left"))
+}
+
+/// Processes with this among their arguments.
+fn running(argument: &str) -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
+    let has = |pid: &i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes())
+    };
+    pids.filter(has).collect()
 }
 
 /// Descriptors run out at every step from the first to the last, that of attaching to the second processor among them.
