@@ -5,7 +5,7 @@
 use crate::refusal::load_failure;
 use crate::validate::validate;
 use crate::{clock, messages};
-use bpfquery_catalog::{Kernel, require, verify_check};
+use bpfquery_catalog::{Feature, Identity, Kernel, require, verify_check};
 use bpfquery_diag::{Failure, Result, Unsupported};
 use bpfquery_object::manifest::param_bytes;
 use bpfquery_object::{Manifest, elf};
@@ -38,7 +38,7 @@ pub(crate) fn check(manifest: &Manifest, kernel: &dyn Kernel) -> Result<()> {
             .into());
     }
     for program in &manifest.programs {
-        require(identity, &program.hook)?;
+        require(identity, &program.hook).or_else(|_| require(&proven(identity), &program.hook))?;
     }
     let wrong: Vec<String> = manifest.checks.iter().filter_map(|check| verify_check(check, kernel).err()).collect();
     if wrong.is_empty() {
@@ -50,6 +50,15 @@ pub(crate) fn check(manifest: &Manifest, kernel: &dyn Kernel) -> Result<()> {
     ));
     refusal.details = wrong;
     Err(refusal.help("compile the query on this machine").into())
+}
+
+/// The identity with trampolines only if they work, so that a refusal suggests nothing that would be refused too.
+fn proven(identity: &Identity) -> Identity {
+    let mut proven = identity.clone();
+    if !crate::doctor::trampolines_work() {
+        proven.features.remove(&Feature::Trampoline);
+    }
+    proven
 }
 
 /// Opens, sets `.rodata`, loads.
