@@ -28,6 +28,11 @@ impl Select<'_> {
         if width == Width::W64 && matches!((op, src), (BinOp::And, Src::Imm(-1)) | (BinOp::Add, Src::Imm(0))) {
             return self.put(dst, a);
         }
+        // Nothing may be subtracted from a frame address (adjust_ptr_min_max_vals, kernel/bpf/verifier.c, 6.18).
+        let (op, src) = match (op, src) {
+            (BinOp::Sub, Src::Imm(imm)) if imm != i32::MIN => (BinOp::Add, Src::Imm(-imm)),
+            _ => (op, src),
+        };
         // A mask without the upper half, or numbers that have none, may as well be computed on the lower half.
         let width = if width == Width::W64 && self.fits_half(op, a, b, src) { Width::W32 } else { width };
         self.put(dst, a);
