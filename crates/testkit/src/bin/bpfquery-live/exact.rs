@@ -3,10 +3,12 @@
 use crate::lab::{Check, Lab, Outcome, Verdict, ensure, output, passed, wait_for, which};
 use crate::load::{Load, Tally};
 use crate::query::Query;
+use nix::sys::signal::Signal;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The checks of this file.
 pub(crate) const CHECKS: &[Check] = &[
@@ -147,7 +149,7 @@ struct Key {
     n: u64,
 }
 
-/// Windows that close ten times a second, whose groups are deleted while others are made.
+/// Windows that close ten times a second, whose groups are deleted while others are made, by a reader that sleeps once.
 fn short_windows(lab: &Lab) -> Verdict {
     let each = lab.calls.max(5000);
     let mut load = Load::new(lab, 2, &["burst", &each.to_string(), &each.to_string()])?;
@@ -158,6 +160,10 @@ fn short_windows(lab: &Lab) -> Verdict {
     );
     let query = Query::live(lab, &["--format", "json", "-e", &sql])?;
     load.go()?;
+    std::thread::sleep(Duration::from_millis(300));
+    query.signal(Signal::SIGSTOP)?;
+    std::thread::sleep(Duration::from_millis(250));
+    query.signal(Signal::SIGCONT)?;
     load.finish()?;
     let rows: Vec<Key> = query.interrupt()?.whole()?.rows()?;
     let mut by_key = BTreeMap::<u64, u64>::new();
@@ -277,14 +283,14 @@ impl Bpftrace {
             Ok(crate::lab::text(&out)?.contains("attached_probes").then_some(()))
         })?;
         // It says so before it has attached the last.
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(200));
         Ok(Bpftrace { child, out })
     }
 
     /// Its maps' entries by map and key; a histogram's as the load has them.
     fn end(mut self) -> Result<BTreeMap<(String, String), String>, String> {
         let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).map_err(|error| error.to_string())?;
+        nix::sys::signal::kill(pid, Signal::SIGINT).map_err(|error| error.to_string())?;
         wait_for("the end of bpftrace", || self.child.try_wait().map_err(|error| error.to_string()))?;
         let mut entries = BTreeMap::new();
         for line in crate::lab::text(&self.out)?.lines().filter(|line| !line.is_empty()) {

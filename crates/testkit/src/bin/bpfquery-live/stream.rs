@@ -4,6 +4,7 @@ use crate::lab::{Check, Lab, Verdict, ensure, passed};
 use crate::load::{Load, Tally};
 use crate::query::{Ended, Query};
 use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The checks of this file.
@@ -11,6 +12,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("stream/json", |lab| kept_up(lab, "json", 300_000)),
     ("stream/csv", |lab| kept_up(lab, "csv", 300_000)),
     ("stream/stopped", stopped),
+    ("stream/for", cut_by_time),
+    ("stream/limit", cut_by_limit),
 ];
 
 /// Rows of each of the two processes.
@@ -56,6 +59,32 @@ fn stopped(lab: &Lab) -> Verdict {
     ensure(lost > 0, || format!("nothing was lost, and {printed} rows printed"))?;
     ensure(printed + lost == 2 * EACH, || format!("{printed} printed + {lost} lost = {}", printed + lost))?;
     passed(format!("{printed} printed + {lost} reported lost = {}, --strict ends with 4", 2 * EACH))
+}
+
+/// Ends in the midst of the load: all rows up to the end are there.
+fn cut_by_time(lab: &Lab) -> Verdict {
+    let mut load = load(lab, 200_000)?;
+    let query = Query::live(lab, &["--for", "500ms", "--format", "csv", "-e", &sql(&load)])?;
+    load.go()?;
+    let ended = query.wait()?.whole()?;
+    let rows = rows(&ended, "csv")?;
+    each_once(&rows, &load.finish()?)?;
+    // In order, each once, and the last is the number of those before: none is missing between.
+    let last: u64 = rows.iter().map(|row| (row[0], row[2] + 1)).collect::<BTreeMap<_, _>>().values().sum();
+    let printed = rows.len() as u64;
+    ensure(printed == last && 0 < printed && printed < 2 * EACH, || format!("{printed} rows up to the {last}th"))?;
+    passed(format!("{printed} rows in 500 ms, every one up to the last"))
+}
+
+fn cut_by_limit(lab: &Lab) -> Verdict {
+    let mut load = load(lab, 0)?;
+    let query = Query::live(lab, &["--format", "csv", "-e", &format!("{} limit 123456", sql(&load))])?;
+    load.go()?;
+    let ended = query.wait()?.expect(0)?;
+    let rows = rows(&ended, "csv")?;
+    each_once(&rows, &load.finish()?)?;
+    ensure(rows.len() == 123_456, || format!("{} rows", rows.len()))?;
+    passed(format!("LIMIT 123456 of {}: as many rows", 2 * EACH))
 }
 
 /// Process, processor and number of each row.
