@@ -69,8 +69,22 @@ pub struct Directives {
 
 /// The titles that a section may have, in the order in which they stand. `verifier` and `rows kernel` come from kernels.
 pub const TITLES: [&str; 16] = [
-    "ast", "bound", "plan", "rules", "split", "ir", "opt", "asm", "maps", "manifest", "input", "verifier", "rows interp",
-    "rows kernel", "losses", "error",
+    "ast",
+    "bound",
+    "plan",
+    "rules",
+    "split",
+    "ir",
+    "opt",
+    "asm",
+    "maps",
+    "manifest",
+    "input",
+    "verifier",
+    "rows interp",
+    "rows kernel",
+    "losses",
+    "error",
 ];
 
 impl Case {

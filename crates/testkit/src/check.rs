@@ -101,7 +101,8 @@ pub fn bless(case: &mut Case, add: &[String], snapshots: &mut Snapshots) -> Resu
 pub fn with_pids(text: &str, pids: &[impl AsRef<str>]) -> String {
     // From the last on, since `$pid1` is the start of `$pid10`.
     let numbered = pids.iter().enumerate().rev();
-    let text = numbered.fold(text.to_string(), |text, (at, pid)| text.replace(&format!("$pid{}", at + 1), pid.as_ref()));
+    let text =
+        numbered.fold(text.to_string(), |text, (at, pid)| text.replace(&format!("$pid{}", at + 1), pid.as_ref()));
     text.replace("$pid", pids.first().map_or("$pid", AsRef::as_ref))
 }
 

@@ -85,6 +85,9 @@ impl Maker<'_> {
         if place.column == "fail" {
             return self.fail(place, value);
         }
+        if let Some(at) = place.column.strip_prefix("context[").and_then(|rest| rest.strip_suffix(']')) {
+            return self.register(at, value);
+        }
         let index = self.relation.column(&place.column, place.args).map_err(|miss| unknown(self.relation, &miss))?;
         let column = self.relation.columns[index].clone();
         match column.access {
@@ -107,6 +110,14 @@ impl Maker<'_> {
         let Value::Int(result) = value else { return Err("a helper's result is a number".to_string()) };
         self.failures.push((*helper, i64::try_from(*result).map_err(|error| error.to_string())?));
         Ok(())
+    }
+
+    /// `context[1]=5`: a whole word of the context, whatever columns say of it.
+    fn register(&mut self, at: &str, value: &Value) -> Result<(), String> {
+        let at: usize = at.parse().map_err(|_| format!("\"{at}\" is no number of a word"))?;
+        let Value::Int(word) = value else { return Err("a word of the context is a number".to_string()) };
+        let word: u64 = narrow(*word)?;
+        self.put(At::Context(8 * at), &word.to_le_bytes())
     }
 
     fn builtin(&mut self, builtin: Builtin, value: &Value) -> Result<(), String> {

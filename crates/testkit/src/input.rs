@@ -150,10 +150,9 @@ pub fn int(word: &str) -> Option<i128> {
     let (sign, digits) = plain.strip_prefix('-').map_or((1, plain.as_str()), |digits| (-1, digits));
     let number = match digits.strip_prefix("0x") {
         Some(hex) => i128::from_str_radix(hex, 16).ok(),
-        None if digits.starts_with(|c: char| c.is_ascii_digit()) => digits
-            .parse()
-            .ok()
-            .or_else(|| bpfquery_catalog::parse_duration(digits).map(i128::from)),
+        None if digits.starts_with(|c: char| c.is_ascii_digit()) => {
+            digits.parse().ok().or_else(|| bpfquery_catalog::parse_duration(digits).map(i128::from))
+        }
         None => None,
     };
     number.map(|number| sign * number)

@@ -85,11 +85,12 @@ fn run_function(compiled: &Compiled, func: &Func, hits: &[Hit], setup: &Setup) -
         world.kernel = hit.kernel.clone();
         world.user = hit.user.clone();
         hit.failures.iter().for_each(|(helper, result)| world.fail_next(*helper, *result));
-        interp::run(func, &mut world, &hit.event).map_err(|trap| format!("the program did what is forbidden: {trap}"))?;
+        interp::run(func, &mut world, &hit.event)
+            .map_err(|trap| format!("the program did what is forbidden: {trap}"))?;
         for record in world.take_records(ROWS) {
             engine.push(&record).map_err(|error| format!("{error:?}"))?;
         }
-        take(&mut engine, &mut rows)?;
+        drain(&mut engine, &mut rows)?;
     }
     if let Some(entries) = world.entries(GROUPS) {
         emit(&mut engine, entries, compiled, &mut rows)?;
@@ -98,13 +99,7 @@ fn run_function(compiled: &Compiled, func: &Func, hits: &[Hit], setup: &Setup) -
 }
 
 /// Writes what the loader writes into `.rodata`.
-fn preset(
-    compiled: &Compiled,
-    func: &Func,
-    world: &mut World,
-    params: &[Datum],
-    setup: &Setup,
-) -> Result<(), String> {
+fn preset(compiled: &Compiled, func: &Func, world: &mut World, params: &[Datum], setup: &Setup) -> Result<(), String> {
     let mut put = |id: Option<GlobalId>, bytes: &[u8]| {
         if let Some(id) = id {
             let at = func.global(id).offset as usize;
@@ -121,7 +116,7 @@ fn preset(
 }
 
 /// The parameters' values in the plan's order.
-fn parameters(params: &[Param], setup: &Setup) -> Result<Vec<Datum>, String> {
+pub(crate) fn parameters(params: &[Param], setup: &Setup) -> Result<Vec<Datum>, String> {
     let value = |param: &Param| {
         let given = setup.params.iter().find(|(name, _)| *name == param.name);
         let (_, text) = given.ok_or_else(|| format!("parameter {} has no value", param.name))?;
@@ -139,7 +134,8 @@ fn datum(text: &str, ty: &SqlType) -> Option<Datum> {
     }
 }
 
-fn take(engine: &mut Engine, rows: &mut String) -> Result<(), String> {
+/// Prints what the engine holds.
+pub(crate) fn drain(engine: &mut Engine, rows: &mut String) -> Result<(), String> {
     if let Some(batch) = engine.take().map_err(|error| format!("{error:?}"))? {
         rows.push_str(&rows::json(&batch)?);
     }
@@ -154,7 +150,8 @@ fn emit(
     rows: &mut String,
 ) -> Result<(), String> {
     // A map without keys is an array, whose index is no key.
-    let keyed = matches!(&compiled.split.user.source, bpfquery_plan::Source::Groups { key, .. } if !key.fields.is_empty());
+    let keyed =
+        matches!(&compiled.split.user.source, bpfquery_plan::Source::Groups { key, .. } if !key.fields.is_empty());
     // A window may have begun before the machine: its start is below zero then.
     let mut emissions: BTreeMap<Option<i64>, Vec<Entry>> = BTreeMap::new();
     for entry in entries {
@@ -164,7 +161,7 @@ fn emit(
     }
     for groups in emissions.values() {
         engine.push_groups(groups).map_err(|error| format!("{error:?}"))?;
-        take(engine, rows)?;
+        drain(engine, rows)?;
     }
     Ok(())
 }

@@ -8,6 +8,8 @@
 pub mod case;
 pub mod check;
 pub mod compare;
+pub mod differential;
+pub mod generate;
 pub mod input;
 pub mod interp;
 pub mod kernel;

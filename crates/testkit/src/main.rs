@@ -46,6 +46,13 @@ enum Command {
         /// Cases, by the start of their names; all without.
         names: Vec<String>,
     },
+    /// Runs random queries on the running kernel and in the interpreter: a longer search than the one of `kernel`.
+    Random {
+        /// The first seed.
+        first: u64,
+        /// How many, for each of the relations that queries are made over.
+        count: u64,
+    },
     /// Compiles every query for the running kernel and loads it.
     Verify {
         /// The directory of cases.
@@ -66,6 +73,7 @@ fn main() -> ExitCode {
             println!("cases on {name}");
             on_kernel(&Settings { cases, bin, workloads, skips, names, load_only: false })
         }
+        Command::Random { first, count } => kernel::random(first..first + count).map(|()| ExitCode::SUCCESS),
         Command::Verify { cases, skips, names } => {
             let none = PathBuf::new();
             on_kernel(&Settings { cases, bin: none.clone(), workloads: none, skips, names, load_only: true })

@@ -18,9 +18,9 @@ pub(crate) fn load(case: &Case, kernel: &Live, features: &Features) -> Verdict {
         if let Some(missing) = compiled.split.kernel.iter().find_map(|part| features.unloadable(&part.relation.hook)) {
             return Verdict::Skipped(missing);
         }
-        let object = ObjectBuilder::default().open_memory(&compiled.object).and_then(|open| open.load());
-        if let Err(error) = object {
-            return Verdict::Failed(format!("the kernel refuses it, target {target:?}: {error:?}\n{}", compiled.func));
+        let open = ObjectBuilder::default().open_memory(&compiled.object).map_err(|error| format!("{error:?}"));
+        if let Err(why) = open.and_then(super::libbpf::load) {
+            return Verdict::Failed(format!("target {target:?}: {why}\n{}", compiled.func));
         }
     }
     Verdict::Passed

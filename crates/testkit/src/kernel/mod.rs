@@ -4,8 +4,10 @@
 //! What must hold: a skip is by a probed feature or by a probe that this kernel has not, and stands in the checked-in list; a
 //! query leaves nothing in the kernel; a run loses nothing, unless its case says so. Only processes started here are traced.
 
+mod differential;
 mod features;
 mod leaks;
+mod libbpf;
 mod load;
 mod process;
 mod run;
@@ -70,6 +72,7 @@ pub struct Totals {
 pub fn run(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<Totals, String> {
     let kernel = Live::new();
     let features = Features::probe();
+    libbpf::listen();
     let mut skips = Skips::read(settings.skips.as_deref())?;
     let mut totals = Totals::default();
     if !settings.load_only {
@@ -86,6 +89,8 @@ pub fn run(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<Totals, Str
         }
     }
     if settings.names.is_empty() {
+        let verdict = differential::run(&kernel, differential::SEEDS);
+        tell("random queries", "random queries", verdict, &mut skips, &mut totals, say);
         for unmet in skips.unmet(&features) {
             totals.failed += 1;
             say(&format!("FAILED the list of skips: {unmet}"));
@@ -100,19 +105,25 @@ fn use_up_pids() {
     while std::thread::spawn(last).join().is_ok_and(|tid| tid < 3000) {}
 }
 
+/// Runs random queries of these seeds on the running kernel; why they disagree, if they do.
+///
+/// # Errors
+/// The first query that gives other rows than the interpreter.
+pub fn random(seeds: std::ops::Range<u64>) -> Result<(), String> {
+    libbpf::listen();
+    match differential::run(&Live::new(), seeds) {
+        Verdict::Passed => Ok(()),
+        Verdict::Failed(why) => Err(why),
+        Verdict::Skipped(skip) => Err(skip.to_string()),
+    }
+}
+
 fn is_chosen(settings: &Settings, case: &Case) -> bool {
     let named = |name: &String| case.name.starts_with(name.as_str());
     case.section("error").is_none() && (settings.names.is_empty() || settings.names.iter().any(named))
 }
 
-fn tell(
-    test: &str,
-    case: &str,
-    verdict: Verdict,
-    skips: &mut Skips,
-    totals: &mut Totals,
-    say: &mut dyn FnMut(&str),
-) {
+fn tell(test: &str, case: &str, verdict: Verdict, skips: &mut Skips, totals: &mut Totals, say: &mut dyn FnMut(&str)) {
     match verdict {
         Verdict::Passed => {
             totals.passed += 1;

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 /// Emulated machines are slow; nothing here takes a tenth of this.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
+type Stream = Box<dyn Read + Send>;
+
 /// A running child; it is killed when this is dropped.
 pub(crate) struct Process {
     child: Child,
@@ -33,7 +35,7 @@ impl Process {
         let mut child = piped.spawn().map_err(|error| format!("{name} does not start: {error}"))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (sender, lines) = channel();
-        let (watched, other): (Option<Box<dyn Read + Send>>, Option<Box<dyn Read + Send>>) = match watch {
+        let (watched, other): (Option<Stream>, Option<Stream>) = match watch {
             Watch::Stdout => (stdout.map(boxed), stderr.map(boxed)),
             Watch::Stderr => (stderr.map(boxed), stdout.map(boxed)),
         };
@@ -69,7 +71,9 @@ impl Process {
                         return Ok(found);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => return Err(format!("{} says no {what} in time:\n{}", self.name, self.heard)),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("{} says no {what} in time:\n{}", self.name, self.heard));
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(format!("{} ends without {what}:\n{}", self.name, self.heard));
                 }
@@ -103,7 +107,7 @@ impl Process {
     }
 }
 
-fn boxed(stream: impl Read + Send + 'static) -> Box<dyn Read + Send> {
+fn boxed(stream: impl Read + Send + 'static) -> Stream {
     Box::new(stream)
 }
 

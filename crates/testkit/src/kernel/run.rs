@@ -139,7 +139,11 @@ fn losses(case: &Case, said: &str) -> Result<(), String> {
             (None, None) => {}
             (Some(told), Some(expected)) if count(told) == expected => {}
             (told, expected) => {
-                return Err(format!("{name}: {} are expected, told is {}", expected.unwrap_or("none"), told.unwrap_or("none")));
+                return Err(format!(
+                    "{name}: {} are expected, told is {}",
+                    expected.unwrap_or("none"),
+                    told.unwrap_or("none")
+                ));
             }
         }
     }
