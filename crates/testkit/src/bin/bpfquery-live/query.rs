@@ -78,6 +78,14 @@ impl Query {
         text(&self.out)
     }
 
+    /// Processor time that it has used so far, in ms (clock ticks are 10 ms: USER_HZ is 100 on x86-64).
+    pub(crate) fn processor_ms(&self) -> Result<u64, String> {
+        let stat = text(&PathBuf::from(format!("/proc/{}/stat", self.pid())))?;
+        // After the name, which may hold anything: state, ppid, …; utime and stime are fields 14 and 15 (proc(5)).
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+        Ok(fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10)
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).map_err(|error| format!("{signal}: {error}"))
