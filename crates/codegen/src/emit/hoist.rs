@@ -4,8 +4,12 @@
 //!
 //! Condition: `e` does nothing but set registers to constants and copies, and both sides go to `j`. That is all: what `e` writes are
 //! parameters of `j`, which `f` writes too, and which nothing reads before `j`.
+//!
+//! In what hardly ever runs, on machine registers, `f` may be any block that does not read what `e` writes: the constant
+//! is made in vain there, but the program is shorter.
 
-use super::mach::{BlockId, Inst, Line, MFunc, Src, Term};
+use super::layout::reverse_postorder;
+use super::mach::{BlockId, Inst, Line, MFunc, Src, Term, VReg};
 
 /// Moves constants before the branch that chooses them.
 pub(super) fn run(func: &mut MFunc) {
@@ -32,6 +36,57 @@ pub(super) fn run(func: &mut MFunc) {
         func.blocks[at].lines.extend(lines);
         func.blocks[at].term = term;
     }
+}
+
+/// The same in cold blocks, behind the allocation.
+pub(super) fn run_cold(func: &mut MFunc) {
+    let order = reverse_postorder(func);
+    let mut ways = vec![0_u32; func.blocks.len()];
+    order.iter().flat_map(|at| func.blocks[at.index()].term.targets()).for_each(|target| ways[target.index()] += 1);
+    // From below, for a block that got constants in front reads no older ones.
+    for &at in order.iter().rev() {
+        let Term::If { width, cond, a, b, then, otherwise } = func.blocks[at.index()].term else { continue };
+        if !func.blocks[at.index()].cold {
+            continue;
+        }
+        let reads = func.blocks[at.index()].term.uses();
+        let movable = |side: BlockId, other: BlockId| {
+            let lines = &func.blocks[side.index()].lines;
+            let free = |line: &Line| {
+                is_made(&line.inst)
+                    && line.inst.def().is_some_and(|reg| !reads.contains(&reg) && is_dead(func, other, reg))
+            };
+            ways[side.index()] == 1 && !lines.is_empty() && lines.iter().all(free) && side != other
+        };
+        let (side, term) = match (join(func, then), join(func, otherwise)) {
+            (Some(to), _) if movable(then, otherwise) => (then, Term::If { width, cond, a, b, then: to, otherwise }),
+            (_, Some(to)) if movable(otherwise, then) && cond.negate().is_some() => {
+                (otherwise, Term::If { width, cond, a, b, then, otherwise: to })
+            }
+            _ => continue,
+        };
+        let lines = std::mem::take(&mut func.blocks[side.index()].lines);
+        func.blocks[at.index()].lines.extend(lines);
+        func.blocks[at.index()].term = term;
+    }
+}
+
+/// Whether the block writes the register before it reads it.
+fn is_dead(func: &MFunc, block: BlockId, reg: VReg) -> bool {
+    let block = &func.blocks[block.index()];
+    for line in &block.lines {
+        if line.inst.uses().contains(&reg) {
+            return false;
+        }
+        if line.inst.def() == Some(reg) || line.inst.clobbers().contains(&reg.0) {
+            return true;
+        }
+    }
+    false
+}
+
+fn is_made(inst: &Inst) -> bool {
+    matches!(inst, Inst::Mov { src: Src::Imm(_), .. } | Inst::Wide { .. })
 }
 
 fn join(func: &MFunc, side: BlockId) -> Option<BlockId> {

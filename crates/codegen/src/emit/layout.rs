@@ -159,7 +159,8 @@ pub(super) fn reachable(func: &MFunc) -> Vec<bool> {
     reached
 }
 
-fn reverse_postorder(func: &MFunc) -> Vec<BlockId> {
+/// Blocks that the entry reaches, each before those that only it leads to.
+pub(super) fn reverse_postorder(func: &MFunc) -> Vec<BlockId> {
     let mut seen = vec![false; func.blocks.len()];
     let mut order = Vec::new();
     let mut stack = vec![(BlockId(0), false)];

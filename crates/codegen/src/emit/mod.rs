@@ -42,10 +42,7 @@ pub fn generate(func: &ir::Func, target: Target) -> Result<Program> {
     hoist::run(&mut selected);
     reuse::run(func, &mut selected);
     let mut allocated = regalloc::allocate(selected)?;
-    peephole::run(&mut allocated.func);
-    layout::simplify(&mut allocated.func);
-    tails::run(&mut allocated.func);
-    layout::simplify(&mut allocated.func);
+    finish(func, &mut allocated.func);
     let frame = regalloc::frame(func, &allocated)?;
     let order = layout::Layout::new(&allocated.func);
     Ok(write::program(func, &allocated.func, &order, &frame))
@@ -55,6 +52,17 @@ pub fn generate(func: &ir::Func, target: Target) -> Result<Program> {
 #[cfg(test)]
 pub(crate) fn select_only(func: &ir::Func) -> Result<mach::MFunc> {
     select::select(func, Target::default())
+}
+
+/// What is shorter once registers have numbers.
+fn finish(func: &ir::Func, machine: &mut mach::MFunc) {
+    peephole::run(func, machine);
+    layout::simplify(machine);
+    tails::run(machine);
+    layout::simplify(machine);
+    hoist::run_cold(machine);
+    peephole::run(func, machine);
+    layout::simplify(machine);
 }
 
 /// How instructions name the `.rodata` section: behind the maps.

@@ -85,7 +85,7 @@ fn two_address(inst: Inst, dst: VReg) -> Option<VReg> {
 }
 
 /// Bytes from one variable to another of its section.
-fn distance(func: &Func, from: Wide, to: Wide) -> Option<i32> {
+pub(super) fn distance(func: &Func, from: Wide, to: Wide) -> Option<i32> {
     let (Wide::Global(a, a_off), Wide::Global(b, b_off)) = (from, to) else { return None };
     let (a, b) = (func.global(a), func.global(b));
     let same = matches!((a.section, b.section), (Global::Rodata, Global::Rodata) | (Global::Bss, Global::Bss));

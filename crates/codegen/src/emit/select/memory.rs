@@ -23,16 +23,15 @@ impl Select<'_> {
         match facts::op_of(self.func, &self.defs, value) {
             Some(Op::SlotAddr(slot)) => (Root::Slot(*slot), 0),
             Some(Op::GlobalAddr(global)) => (Root::Global(*global), 0),
-            Some(Op::Bin(BinOp::Add, base, by)) => match self.constants[by.index()].map(i16::try_from) {
-                Some(Ok(by)) => {
-                    let (root, off) = self.address(*base);
-                    match root {
-                        Root::Slot(_) | Root::Global(_) => (root, off + i32::from(by)),
-                        Root::Value(_) => (Root::Value(value), 0),
+            Some(Op::Bin(op @ (BinOp::Add | BinOp::Sub), base, by)) => {
+                let by = self.constants[by.index()].and_then(|by| i16::try_from(by).ok()).map(i32::from);
+                match (by, self.address(*base)) {
+                    (Some(by), (root @ (Root::Slot(_) | Root::Global(_)), off)) => {
+                        (root, if *op == BinOp::Add { off + by } else { off - by })
                     }
+                    _ => (Root::Value(value), 0),
                 }
-                _ => (Root::Value(value), 0),
-            },
+            }
             _ => (Root::Value(value), 0),
         }
     }
