@@ -12,6 +12,8 @@ pub struct Cfg {
     position: Vec<Option<usize>>,
     predecessors: Vec<Vec<Block>>,
     dominator: Vec<Option<Block>>,
+    /// Where a walk of the dominators' tree enters and leaves a block: it enters in between what the block dominates.
+    span: Vec<(usize, usize)>,
 }
 
 impl Cfg {
@@ -26,8 +28,10 @@ impl Cfg {
                 predecessors[target.index()].push(block);
             }
         }
-        let mut cfg = Cfg { order, position, predecessors, dominator: vec![None; func.blocks.len()] };
+        let dominator = vec![None; func.blocks.len()];
+        let mut cfg = Cfg { order, position, predecessors, dominator, span: vec![(1, 0); func.blocks.len()] };
         cfg.find_dominators();
+        cfg.number_tree();
         cfg
     }
 
@@ -53,14 +57,8 @@ impl Cfg {
 
     /// Whether every path to `b` passes `a`; a block dominates itself.
     pub fn dominates(&self, a: Block, b: Block) -> bool {
-        let mut at = Some(b);
-        while let Some(block) = at {
-            if block == a {
-                return true;
-            }
-            at = self.immediate_dominator(block);
-        }
-        false
+        let (start, end) = self.span[a.index()];
+        a == b || (self.is_reachable(b) && (start..end).contains(&self.span[b.index()].0))
     }
 
     /// Whether the edge goes back (or to itself), so that there is a cycle.
@@ -75,13 +73,34 @@ impl Cfg {
             changed = false;
             for &block in self.order.iter().skip(1) {
                 let known = |p: &&Block| self.position[p.index()] == Some(0) || self.dominator[p.index()].is_some();
-                let best = self.predecessors[block.index()].iter().filter(known).copied();
+                // The deepest first: each meeting goes on from where the last one ended.
+                let best = self.predecessors[block.index()].iter().rev().filter(known).copied();
                 let best = best.reduce(|a, b| self.common(a, b));
                 if best != self.dominator[block.index()] {
                     self.dominator[block.index()] = best;
                     changed = true;
                 }
             }
+        }
+    }
+
+    // Each block's span begins behind its parent's start and its elder siblings' ends.
+    fn number_tree(&mut self) {
+        let mut size = vec![1; self.dominator.len()];
+        for &block in self.order.iter().skip(1).rev() {
+            if let Some(parent) = self.dominator[block.index()] {
+                size[parent.index()] += size[block.index()];
+            }
+        }
+        let mut free = vec![0; self.dominator.len()];
+        for &block in &self.order {
+            let parent = self.dominator[block.index()];
+            let start = parent.map_or(0, |parent| free[parent.index()]);
+            if let Some(parent) = parent {
+                free[parent.index()] += size[block.index()];
+            }
+            free[block.index()] = start + 1;
+            self.span[block.index()] = (start, start + size[block.index()]);
         }
     }
 
