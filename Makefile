@@ -3,7 +3,7 @@
 
 CARGO := scripts/cargo.sh
 
-.PHONY: setup demo lint unit test vm-test bench bless
+.PHONY: setup demo lint unit test vm-test bench fuzz bless
 
 setup:
 	scripts/setup.sh test
@@ -35,6 +35,10 @@ vm-test:
 bench:
 	scripts/setup.sh test
 	scripts/bench.sh
+
+fuzz:
+	scripts/setup.sh run
+	scripts/fuzz.sh
 
 bless:
 	$(CARGO) run --quiet -p bpfquery-testkit -- bless --cases testdata/cases
