@@ -60,10 +60,10 @@ fn no_workload_takes_more_instructions_than_clang() {
         let program = ours(name);
         let ours = program.slots();
         let (theirs, text) = ["v1", "v3"].into_iter().map(|cpu| clang(name, cpu)).min().expect("two of them");
-        println!("{name:20} ours {ours:4}, clang {theirs:4}, {:.2}", f64::from(ours) / f64::from(theirs));
+        eprintln!("{name:20} ours {ours:4}, clang {theirs:4}, {:.2}", f64::from(ours) / f64::from(theirs));
         let allowed = ABOVE.iter().find(|(above, _)| above == name).map_or(0, |(_, by)| *by);
         if std::env::var("BPFQUERY_SHOW").is_ok_and(|show| show == *name) {
-            println!("{}\n{text}", program.display(&|_| None));
+            eprintln!("{}\n{text}", program.display(&|_| None));
         }
         if ours > theirs + allowed {
             failures.push(format!("{name}: {ours} slots, clang {theirs}\n{}\n{text}", program.display(&|_| None)));

@@ -49,7 +49,7 @@ fn instructions_grow_with_the_query() {
     let slots = |arms: i64| {
         let start = std::time::Instant::now();
         let program = compile(function(arms), Target::default()).expect("the function is right");
-        println!("{arms:5} arms: {:6} slots, {:?}", program.slots(), start.elapsed());
+        eprintln!("{arms:5} arms: {:6} slots, {:?}", program.slots(), start.elapsed());
         i64::from(program.slots())
     };
     let (hundred, thousand) = (slots(100), slots(1000));

@@ -14,14 +14,14 @@ mod memory;
 use super::Target;
 use super::copies;
 use super::mach::{BlockId, Inst, Line, MBlock, MFunc, REGISTERS, Src, Term, VReg, Wide};
-use crate::ir::{Block, CoreId, Func, Op, SlotId, Terminator, Value};
+use crate::ir::{Block, CoreId, Func, Op, SlotId, Terminator, Value, reverse_postorder};
 use crate::passes::{cfg, facts};
 use bpfquery_diag::{Failure, Result, Span};
 use bpfquery_isa::{AluOp, Width};
 
 /// The machine form of a function.
 pub(super) fn select(func: &Func, target: Target) -> Result<MFunc> {
-    let order = cfg::reverse_postorder(func);
+    let order = reverse_postorder(func);
     let mut select = Select::new(func, target, &order);
     select.demand_loop_params(&order);
     for &block in order.iter().rev() {

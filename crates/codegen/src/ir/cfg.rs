@@ -104,7 +104,8 @@ impl Cfg {
         }
     }
 
-    fn common(&self, mut a: Block, mut b: Block) -> Block {
+    /// The closest block that every path to either passes; both are reachable.
+    pub fn common(&self, mut a: Block, mut b: Block) -> Block {
         while a != b {
             let (later, other) = if self.position[a.index()] > self.position[b.index()] { (a, b) } else { (b, a) };
             match self.dominator[later.index()] {
@@ -117,7 +118,8 @@ impl Cfg {
     }
 }
 
-fn reverse_postorder(func: &Func) -> Vec<Block> {
+/// The blocks that the entry reaches, each before what it leads to (but for cycles).
+pub(crate) fn reverse_postorder(func: &Func) -> Vec<Block> {
     let mut seen = vec![false; func.blocks.len()];
     let mut order = Vec::new();
     let mut stack: Vec<(Block, Vec<Block>)> = Vec::new();

@@ -35,6 +35,7 @@ mod verify;
 
 pub use build::Builder;
 pub use cfg::Cfg;
+pub(crate) use cfg::reverse_postorder;
 pub use entity::{Block, CoreId, GlobalId, Inst, MapId, SlotId, Value};
 pub use func::{
     BlockData, Context, CoreReloc, CoreWhat, Func, Global, GlobalData, InstData, MapData, MapKind, SlotData, ValueData,

@@ -7,21 +7,21 @@
 //! - A branch that an earlier one on every way to it has decided is `jump`: the same comparison, or one with a
 //!   constant that the range left by the earlier ones decides (`ranges`).
 
-use super::cfg::{self, Def, Dominators};
+use super::cfg::{self, Def};
 use super::facts;
 use super::ranges::Ranges;
-use crate::ir::{BinOp, Block, Cond, Func, Op, Terminator, Type, Value};
+use crate::ir::{BinOp, Block, Cfg, Cond, Func, Op, Terminator, Type, Value, reverse_postorder};
 
 /// Decides branches.
 pub fn run(func: &mut Func) -> bool {
-    let order = cfg::reverse_postorder(func);
+    let order = reverse_postorder(func);
     let mut changed = false;
     let (defs, constants) = (cfg::definitions(func, &order), facts::constants(func));
     for &block in &order {
         changed |= canonical(func, block, &defs, &constants);
     }
     let constants = facts::constants(func);
-    let dominators = Dominators::new(func, &order);
+    let dominators = Cfg::new(func);
     let preds = cfg::predecessors(func, &order);
     let known = Known { constants: &constants, bits: facts::unsigned_bits(func) };
     let mut new = Vec::new();
@@ -59,11 +59,11 @@ pub(super) struct Fact {
 const FAR: usize = 64;
 
 /// What the branches on every way to the block have decided.
-fn earlier(func: &Func, dominators: &Dominators, preds: &[Vec<Block>], block: Block) -> Vec<Fact> {
+fn earlier(func: &Func, dominators: &Cfg, preds: &[Vec<Block>], block: Block) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut at = block;
     for _ in 0..FAR {
-        let Some(parent) = dominators.parent(at) else { break };
+        let Some(parent) = dominators.immediate_dominator(at) else { break };
         // Only where the dominator goes straight here, and nobody else does, is its decision known.
         if preds[at.index()] == [parent]
             && let Terminator::Branch { cond, a, b, then, otherwise } = &func.block(parent).terminator

@@ -3,7 +3,9 @@
 //! What holds: the answers are those of the function at the time of the call; a pass that changes it asks again.
 //! Blocks that the entry does not reach are in no order and dominate nothing.
 
-use crate::ir::{Block, Func, Global, Inst, InstData, Op, PtrKind, Terminator, Type, Value, ValueData};
+use crate::ir::{
+    Block, Func, Global, Inst, InstData, Op, PtrKind, Terminator, Type, Value, ValueData, reverse_postorder,
+};
 use bpfquery_isa::Helper;
 
 /// Where a value is defined.
@@ -15,25 +17,6 @@ pub enum Def {
     Inst(Block, Inst),
     /// Nowhere that the entry reaches.
     None,
-}
-
-/// Blocks that the entry reaches, each before the blocks it dominates (reverse postorder).
-pub fn reverse_postorder(func: &Func) -> Vec<Block> {
-    let mut seen = vec![false; func.blocks.len()];
-    let mut order = Vec::new();
-    // A block is pushed a second time (`true`) to be listed once all it reaches has been.
-    let mut stack = vec![(Block(0), false)];
-    while let Some((block, done)) = stack.pop() {
-        if done {
-            order.push(block);
-        } else if !std::mem::replace(&mut seen[block.index()], true) {
-            stack.push((block, true));
-            // The last target is visited first, so the first target ends up next to its source.
-            stack.extend(func.block(block).terminator.targets().into_iter().map(|(to, _)| (to, false)));
-        }
-    }
-    order.reverse();
-    order
 }
 
 /// For each block, the reached blocks that go to it; one that goes there twice is listed twice.
@@ -79,70 +62,22 @@ pub fn use_counts(func: &Func, order: &[Block]) -> Vec<u32> {
 
 /// Calls `f` with each operand of an instruction.
 pub fn operands(op: &Op, f: &mut impl FnMut(Value)) {
-    match op {
-        Op::Const(_) | Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Core(_) => {}
-        Op::Bin(_, a, b) => {
-            f(*a);
-            f(*b);
-        }
-        Op::Extend { value, .. } => f(*value),
-        Op::Load { base, .. } => f(*base),
-        Op::Store { base, value, .. } | Op::AtomicAdd { base, value, .. } => {
-            f(*base);
-            f(*value);
-        }
-        Op::Call { args, .. } => args.iter().copied().for_each(f),
-    }
+    op.operands().into_iter().for_each(f);
 }
 
 /// Replaces each operand of an instruction.
 pub fn map_operands(op: &mut Op, f: &mut impl FnMut(Value) -> Value) {
-    match op {
-        Op::Const(_) | Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Core(_) => {}
-        Op::Bin(_, a, b) => {
-            *a = f(*a);
-            *b = f(*b);
-        }
-        Op::Extend { value, .. } => *value = f(*value),
-        Op::Load { base, .. } => *base = f(*base),
-        Op::Store { base, value, .. } | Op::AtomicAdd { base, value, .. } => {
-            *base = f(*base);
-            *value = f(*value);
-        }
-        Op::Call { args, .. } => args.iter_mut().for_each(|arg| *arg = f(*arg)),
-    }
+    op.operands_mut().into_iter().for_each(|value| *value = f(*value));
 }
 
 /// Calls `f` with each value that a terminator names, block arguments included.
 pub fn terminator_operands(terminator: &Terminator, f: &mut impl FnMut(Value)) {
-    match terminator {
-        Terminator::Branch { a, b, .. } => {
-            f(*a);
-            f(*b);
-        }
-        Terminator::BranchNull { pointer, .. } => f(*pointer),
-        Terminator::Return(value) => f(*value),
-        Terminator::Jump(..) | Terminator::None => {}
-    }
-    for (_, args) in terminator.targets() {
-        args.iter().copied().for_each(&mut *f);
-    }
+    terminator.operands().into_iter().for_each(f);
 }
 
 /// Replaces each value that a terminator names.
 pub fn map_terminator(terminator: &mut Terminator, f: &mut impl FnMut(Value) -> Value) {
-    match terminator {
-        Terminator::Branch { a, b, .. } => {
-            *a = f(*a);
-            *b = f(*b);
-        }
-        Terminator::BranchNull { pointer, .. } => *pointer = f(*pointer),
-        Terminator::Return(value) => *value = f(*value),
-        Terminator::Jump(..) | Terminator::None => {}
-    }
-    for (_, args) in targets_mut(terminator) {
-        args.iter_mut().for_each(|arg| *arg = f(*arg));
-    }
+    terminator.operands_mut().into_iter().for_each(|value| *value = f(*value));
 }
 
 /// The targets with their arguments, to be changed.
@@ -172,91 +107,6 @@ fn rewrite(func: &mut Func, mut f: impl FnMut(Value) -> Value) {
     }
     for block in &mut func.blocks {
         map_terminator(&mut block.terminator, &mut f);
-    }
-}
-
-/// The dominator tree.
-#[derive(Clone, Debug)]
-pub struct Dominators {
-    /// Position in reverse postorder; `u32::MAX` if not reached.
-    position: Vec<u32>,
-    /// Immediate dominator; the entry's is itself.
-    parent: Vec<Block>,
-    /// When a walk of the tree enters and leaves a block: what it enters in between is dominated.
-    span: Vec<(u32, u32)>,
-}
-
-impl Dominators {
-    /// By Cooper, Harvey and Kennedy's iteration.
-    pub fn new(func: &Func, order: &[Block]) -> Dominators {
-        let mut position = vec![u32::MAX; func.blocks.len()];
-        for (at, block) in order.iter().enumerate() {
-            position[block.index()] = at as u32;
-        }
-        let preds = predecessors(func, order);
-        let unknown = vec![Block(u32::MAX); func.blocks.len()];
-        let mut dominators = Dominators { position, parent: unknown, span: vec![(1, 0); func.blocks.len()] };
-        dominators.parent[0] = Block(0);
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for &block in order.iter().skip(1) {
-                // The deepest first: each meeting then only goes on from where the last one ended.
-                let known =
-                    preds[block.index()].iter().rev().copied().filter(|p| dominators.parent[p.index()].0 != u32::MAX);
-                let meet = known.reduce(|a, b| dominators.meet(a, b)).unwrap_or(Block(0));
-                changed |= dominators.parent[block.index()] != meet;
-                dominators.parent[block.index()] = meet;
-            }
-        }
-        dominators.number(order);
-        dominators
-    }
-
-    /// A block's span begins with its number in a walk of the tree and ends behind those of all below it.
-    fn number(&mut self, order: &[Block]) {
-        let mut below = vec![1_u32; self.parent.len()];
-        for &block in order.iter().skip(1).rev() {
-            below[self.parent[block.index()].index()] += below[block.index()];
-        }
-        let mut free = vec![0_u32; self.parent.len()];
-        for &block in order {
-            let start = match self.parent(block) {
-                None => 0,
-                Some(parent) => free[parent.index()],
-            };
-            self.parent(block).into_iter().for_each(|parent| free[parent.index()] += below[block.index()]);
-            free[block.index()] = start + 1;
-            self.span[block.index()] = (start, start + below[block.index()]);
-        }
-    }
-
-    fn meet(&self, mut a: Block, mut b: Block) -> Block {
-        while a != b {
-            while self.position[a.index()] > self.position[b.index()] {
-                a = self.parent[a.index()];
-            }
-            while self.position[b.index()] > self.position[a.index()] {
-                b = self.parent[b.index()];
-            }
-        }
-        a
-    }
-
-    /// The nearest block that every way to `block` passes before it; `None` for the entry.
-    pub fn parent(&self, block: Block) -> Option<Block> {
-        (block != Block(0)).then(|| self.parent[block.index()])
-    }
-
-    /// Whether every way to `b` passes `a` (a block dominates itself).
-    pub fn dominates(&self, a: Block, b: Block) -> bool {
-        let (start, end) = self.span[a.index()];
-        a == b || (start..end).contains(&self.span[b.index()].0)
-    }
-
-    /// The nearest block that dominates both.
-    pub fn common(&self, a: Block, b: Block) -> Block {
-        self.meet(a, b)
     }
 }
 

@@ -5,12 +5,12 @@
 //! - A helper whose answer is stable counts as without effect, and so does a look-up.
 
 use super::cfg;
-use crate::ir::{Func, Inst, Op};
+use crate::ir::{Func, Inst, Op, reverse_postorder};
 use bpfquery_isa::Helper;
 
 /// Removes unused instructions.
 pub fn run(func: &mut Func) -> bool {
-    let order = cfg::reverse_postorder(func);
+    let order = reverse_postorder(func);
     let mut uses = cfg::use_counts(func, &order);
     let mut removed = vec![false; func.insts.len()];
     let mut changed = false;

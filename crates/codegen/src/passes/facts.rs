@@ -5,8 +5,8 @@
 //! shows the verifier that an access is in bounds. Not tracked: lower bounds, sign, and what
 //! a branch says of a value behind it.
 
-use super::cfg::{Def, definitions, implicit_params, reverse_postorder};
-use crate::ir::{BinOp, Block, Func, Inst, Op, Type, Value};
+use super::cfg::{Def, definitions, implicit_params};
+use crate::ir::{BinOp, Block, Func, Inst, Op, Type, Value, reverse_postorder};
 use bpfquery_isa::Helper;
 
 /// For each value, how many low bits may be set (0 to 64), as far as the kernel's verifier knows.

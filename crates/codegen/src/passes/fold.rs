@@ -5,12 +5,12 @@
 
 use super::cfg::{self, Def, Renames};
 use super::facts;
-use crate::ir::{BinOp, Block, Func, Inst, Op, Type, Value};
+use crate::ir::{BinOp, Block, Func, Inst, Op, Type, Value, reverse_postorder};
 use bpfquery_diag::Span;
 
 /// Applies the equations once to each instruction.
 pub fn run(func: &mut Func) -> bool {
-    let order = cfg::reverse_postorder(func);
+    let order = reverse_postorder(func);
     let mut folder = Folder {
         defs: cfg::definitions(func, &order),
         constants: facts::constants(func),

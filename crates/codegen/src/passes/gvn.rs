@@ -6,8 +6,8 @@
 //!
 //! Not done: loads of memory that the program writes, and `ktime_get_ns`, whose answers differ.
 
-use super::cfg::{Dominators, Renames, is_pure, map_operands, reverse_postorder};
-use crate::ir::{BinOp, Block, Func, Op, Value};
+use super::cfg::{Renames, is_pure, map_operands};
+use crate::ir::{BinOp, Block, Cfg, Func, Op, Value, reverse_postorder};
 use std::collections::BTreeMap;
 
 /// An operation and its operands as numbers.
@@ -16,7 +16,7 @@ type Key = (u8, u64, Vec<u64>);
 /// Names later computations after earlier ones.
 pub fn run(func: &mut Func) -> bool {
     let order = reverse_postorder(func);
-    let dominators = Dominators::new(func, &order);
+    let dominators = Cfg::new(func);
     let mut known: BTreeMap<Key, Vec<(Block, Value)>> = BTreeMap::new();
     let mut renames = Renames::new(func);
     for &block in &order {

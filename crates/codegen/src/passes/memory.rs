@@ -10,7 +10,7 @@
 use super::cfg::{self, Renames};
 use super::facts;
 use super::slots::Slots;
-use crate::ir::{Access, Block, Func, Inst, Op, PtrKind, Type, Value};
+use crate::ir::{Access, Block, Func, Inst, Op, PtrKind, Type, Value, reverse_postorder};
 use std::collections::BTreeMap;
 
 /// What stands at a place: pointer, offset, bytes.
@@ -18,7 +18,7 @@ type Known = BTreeMap<(Value, i16, u32), Value>;
 
 /// Names loads after what is known to stand there.
 pub fn run(func: &mut Func) -> bool {
-    let order = cfg::reverse_postorder(func);
+    let order = reverse_postorder(func);
     let preds = cfg::predecessors(func, &order);
     let slots = Slots::new(func, &order);
     let bits = facts::true_bits(func);

@@ -4,12 +4,12 @@
 //! - Blocks that nothing reaches are emptied.
 
 use super::cfg::{self, Renames};
-use crate::ir::{Block, Func, Terminator};
+use crate::ir::{Block, Func, Terminator, reverse_postorder};
 
 /// Joins blocks.
 pub fn run(func: &mut Func) -> bool {
     let mut changed = cfg::remove_unreachable(func);
-    let order = cfg::reverse_postorder(func);
+    let order = reverse_postorder(func);
     let mut preds: Vec<usize> = cfg::predecessors(func, &order).iter().map(Vec::len).collect();
     let mut renames = Renames::new(func);
     for block in order {

@@ -6,7 +6,7 @@
 
 use super::cfg::{self, Renames};
 use super::facts;
-use crate::ir::{Block, Func, Op, Value};
+use crate::ir::{Block, Func, Op, Value, reverse_postorder};
 
 /// Cleans up parameters.
 pub fn run(func: &mut Func) -> bool {
@@ -18,7 +18,7 @@ pub fn run(func: &mut Func) -> bool {
 /// For each block, what its ways pass; a parameter that a terminator fills itself has `None`.
 fn arguments(func: &Func) -> Vec<Vec<Vec<Option<Value>>>> {
     let mut all = vec![Vec::new(); func.blocks.len()];
-    for block in cfg::reverse_postorder(func) {
+    for block in reverse_postorder(func) {
         let terminator = &func.block(block).terminator;
         for (side, (target, args)) in terminator.targets().into_iter().enumerate() {
             let implicit = vec![None; cfg::implicit_params(terminator, side)];
@@ -57,7 +57,7 @@ fn same_constant(args: &[Value], constants: &[Option<i64>]) -> Option<i64> {
 }
 
 fn remove_unused(func: &mut Func) -> bool {
-    let order = cfg::reverse_postorder(func);
+    let order = reverse_postorder(func);
     let uses = cfg::use_counts(func, &order);
     let mut kept: Vec<Vec<bool>> = Vec::new();
     for block in &func.blocks {

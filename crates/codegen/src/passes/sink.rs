@@ -7,13 +7,13 @@
 //! Condition: `op` is pure: it gives the same answer there. It moves the least number of instructions if each is tried
 //! before its operands. Not looked at: how long the operands live then; they lived up to here for other users mostly.
 
-use super::cfg::{self, Dominators};
-use crate::ir::{Block, BlockData, Func, Inst, Op, Terminator, Value};
+use super::cfg::{self};
+use crate::ir::{Block, BlockData, Cfg, Func, Inst, Op, Terminator, Value, reverse_postorder};
 
 /// Moves computations down.
 pub fn run(func: &mut Func) -> bool {
     let mut changed = false;
-    for block in cfg::reverse_postorder(func) {
+    for block in reverse_postorder(func) {
         changed |= (0..2).any(|side| open_edge(func, block, side));
     }
     sink(func) || changed
@@ -33,7 +33,7 @@ fn open_edge(func: &mut Func, block: Block, side: usize) -> bool {
     });
     let candidates: Vec<Value> = computed.filter_map(|data| data.result.filter(|value| args.contains(value))).collect();
     // Few edges pass anything, and fewer a value of their own: only then is it worth counting.
-    let uses = if candidates.is_empty() { return false } else { cfg::use_counts(func, &cfg::reverse_postorder(func)) };
+    let uses = if candidates.is_empty() { return false } else { cfg::use_counts(func, &reverse_postorder(func)) };
     if !candidates.iter().any(|value| uses[value.index()] == 1) {
         return false;
     }
@@ -49,8 +49,8 @@ fn open_edge(func: &mut Func, block: Block, side: usize) -> bool {
 }
 
 fn sink(func: &mut Func) -> bool {
-    let order = cfg::reverse_postorder(func);
-    let dominators = Dominators::new(func, &order);
+    let order = reverse_postorder(func);
+    let dominators = Cfg::new(func);
     let mut lowest = lowest(func, &order, &dominators);
     let mut moved = false;
     for &block in order.iter().rev() {
@@ -70,7 +70,7 @@ fn sink(func: &mut Func) -> bool {
 }
 
 /// For each value, the block that dominates all its uses in terminators and stands lowest.
-fn lowest(func: &Func, order: &[Block], dominators: &Dominators) -> Vec<Option<Block>> {
+fn lowest(func: &Func, order: &[Block], dominators: &Cfg) -> Vec<Option<Block>> {
     let mut lowest = vec![None; func.values.len()];
     // From below: each further use then only goes on from where the last one ended.
     for &block in order.iter().rev() {
@@ -81,7 +81,7 @@ fn lowest(func: &Func, order: &[Block], dominators: &Dominators) -> Vec<Option<B
     lowest
 }
 
-fn note(lowest: &mut [Option<Block>], dominators: &Dominators, value: Value, block: Block) {
+fn note(lowest: &mut [Option<Block>], dominators: &Cfg, value: Value, block: Block) {
     let at = &mut lowest[value.index()];
     *at = Some(at.map_or(block, |other| dominators.common(other, block)));
 }

@@ -6,14 +6,13 @@
 //! helpers, stores of the address itself. Bytes are followed inside a block; at its end, what a later block may access
 //! counts as read.
 
-use super::cfg;
 use super::slots::{Access, Slots};
-use crate::ir::{Block, Func, SlotId};
+use crate::ir::{Block, Func, SlotId, reverse_postorder};
 use std::collections::BTreeMap;
 
 /// Removes dead stores.
 pub fn run(func: &mut Func) -> bool {
-    let order = cfg::reverse_postorder(func);
+    let order = reverse_postorder(func);
     let slots = Slots::new(func, &order);
     let mut changed = false;
     for &block in &order {

@@ -8,7 +8,7 @@
 
 use super::cfg;
 use super::facts;
-use crate::ir::{Block, Cond, Func, Op, Terminator, Value};
+use crate::ir::{Block, Cond, Func, Op, Terminator, Value, reverse_postorder};
 
 /// Sends ways on.
 pub fn run(func: &mut Func) -> bool {
@@ -18,7 +18,7 @@ pub fn run(func: &mut Func) -> bool {
         let passable = passable(func);
         let constants = facts::constants(func);
         let mut any = false;
-        for block in cfg::reverse_postorder(func) {
+        for block in reverse_postorder(func) {
             for side in 0..func.block(block).terminator.targets().len() {
                 while send_on(func, block, side, &passable, &constants) {
                     any = true;
@@ -35,7 +35,7 @@ pub fn run(func: &mut Func) -> bool {
 
 /// Blocks of constants, of which nobody else uses anything.
 fn passable(func: &Func) -> Vec<bool> {
-    let order = cfg::reverse_postorder(func);
+    let order = reverse_postorder(func);
     let uses = cfg::use_counts(func, &order);
     let mut passable = vec![false; func.blocks.len()];
     for block in order {

@@ -10,11 +10,11 @@
 
 use super::cfg::{self, Def};
 use super::facts;
-use crate::ir::{Access, BinOp, Block, Func, Inst, Op, PtrKind, Type, Value};
+use crate::ir::{Access, BinOp, Block, Func, Inst, Op, PtrKind, Type, Value, reverse_postorder};
 
 /// Joins stores.
 pub fn run(func: &mut Func) -> bool {
-    let order = cfg::reverse_postorder(func);
+    let order = reverse_postorder(func);
     let mut known =
         Values { defs: facts::defs_of(func), constants: facts::constants(func), bits: facts::true_bits(func) };
     let mut changed = false;

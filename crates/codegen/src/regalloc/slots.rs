@@ -4,8 +4,7 @@
 //! given to a helper, which keeps no address beyond the call, and may go through additions and block parameters: whoever
 //! holds an address made from it may access it.
 
-use crate::ir::{Block, Func, SlotId};
-use crate::passes::cfg;
+use crate::ir::{Block, Func, SlotId, reverse_postorder};
 use crate::passes::slots::{Set, Slots, grow};
 use std::collections::BTreeSet;
 
@@ -20,7 +19,7 @@ pub(super) struct Conflicts {
 
 /// The conflicts of a function's slots.
 pub(super) fn conflicts(func: &Func) -> Conflicts {
-    let order = cfg::reverse_postorder(func);
+    let order = reverse_postorder(func);
     let slots = Slots::new(func, &order);
     let accesses: Vec<Vec<Set>> = func.block_ids().map(|block| accesses(func, block, &slots)).collect();
     let before = forward(func, &order, &accesses);
