@@ -40,7 +40,8 @@ pub(crate) fn check(manifest: &Manifest, kernel: &dyn Kernel) -> Result<()> {
     for program in &manifest.programs {
         require(identity, &program.hook).or_else(|_| require(&proven(identity), &program.hook))?;
     }
-    let wrong: Vec<String> = manifest.checks.iter().filter_map(|check| verify_check(check, kernel).err()).collect();
+    let mut wrong: Vec<String> = manifest.checks.iter().filter_map(|check| verify_check(check, kernel).err()).collect();
+    wrong.dedup();
     if wrong.is_empty() {
         return Ok(());
     }

@@ -9,6 +9,9 @@ use nix::errno::Errno;
 
 /// Why loading failed: `errno` as libbpf returned it, `said` what it printed meanwhile.
 pub(crate) fn load_failure(errno: i32, said: &[String], manifest: &Manifest, kernel: &dyn Kernel) -> Failure {
+    if let Some(failure) = out_of_resources("load the program", errno) {
+        return failure;
+    }
     let missing = missing_capabilities();
     if denied(errno) && !missing.is_empty() {
         return lacks(&missing, said).into();
@@ -25,6 +28,9 @@ pub(crate) fn load_failure(errno: i32, said: &[String], manifest: &Manifest, ker
 
 /// Why attaching failed.
 pub(crate) fn attach_failure(errno: i32, said: &[String], hook: &Hook, kernel: &dyn Kernel) -> Failure {
+    if let Some(failure) = out_of_resources(&format!("attach to {hook}"), errno) {
+        return failure;
+    }
     let missing = missing_capabilities();
     if denied(errno) && !missing.is_empty() {
         return lacks(&missing, said).into();
@@ -55,6 +61,12 @@ pub(crate) fn attach_failure(errno: i32, said: &[String], hook: &Hook, kernel: &
         _ => refusal,
     }
     .into()
+}
+
+/// What this process has run out of: the kernel could, at another time.
+fn out_of_resources(doing: &str, errno: i32) -> Option<Failure> {
+    let errno = Errno::from_raw(errno);
+    matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM).then(|| Failure::io(doing, errno.desc()))
 }
 
 /// Whether the hook is opened by perf_event_open.
