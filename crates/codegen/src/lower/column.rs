@@ -94,8 +94,8 @@ impl<'a> Lowerer<'a> {
             return Err(Failure::bug("lower", "ppid without the layout of task_struct"));
         };
         let task = self.build.call(Helper::GetCurrentTask, &[]);
-        let parent = self.read_field(task, &real_parent, &SqlType::U64, null)?;
-        self.read_field(parent, &tgid, &SqlType::U32, null)
+        let parent = self.read_field(Helper::ProbeReadKernel, task, &real_parent, &SqlType::U64, null)?;
+        self.read_field(Helper::ProbeReadKernel, parent, &tgid, &SqlType::U32, null)
     }
 
     /// The event's time in ns of CLOCK_MONOTONIC.

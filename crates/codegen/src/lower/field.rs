@@ -6,7 +6,7 @@
 
 use super::{Counter, Lowerer, key};
 use crate::ir::{Access, BinOp, Block, Cond, CoreReloc, CoreWhat, Value};
-use bpfquery_catalog::{FieldPath, SqlType};
+use bpfquery_catalog::{FieldPath, Space, SqlType};
 use bpfquery_diag::{Failure, Result};
 use bpfquery_isa::Helper;
 use bpfquery_plan::Expr;
@@ -18,9 +18,10 @@ impl Lowerer<'_> {
         if let Some(value) = self.known(&key) {
             return Ok(value);
         }
+        let reader = if space(base) == Space::User { Helper::ProbeReadUser } else { Helper::ProbeReadKernel };
         let base = self.address(base, null)?;
         self.build.set_span(expr.span);
-        let value = self.read_field(base, path, &expr.ty, null)?;
+        let value = self.read_field(reader, base, path, &expr.ty, null)?;
         self.remember(key, value);
         Ok(value)
     }
@@ -47,8 +48,15 @@ impl Lowerer<'_> {
         self.build.bin(BinOp::Add, base, offset)
     }
 
-    /// Reads a scalar field of the struct at address `base`.
-    pub(super) fn read_field(&mut self, base: Value, path: &FieldPath, ty: &SqlType, null: Block) -> Result<Value> {
+    /// Reads a scalar field of the struct at address `base`, which is in the memory that the helper reads.
+    pub(super) fn read_field(
+        &mut self,
+        reader: Helper,
+        base: Value,
+        path: &FieldPath,
+        ty: &SqlType,
+        null: Block,
+    ) -> Result<Value> {
         let Some((_, signed)) = ty.scalar() else {
             return Err(Failure::bug("lower", format!("field {} as {ty}", path.text)));
         };
@@ -60,7 +68,7 @@ impl Lowerer<'_> {
         }
         let size = if pointer { self.build.iconst(8) } else { self.core(path, CoreWhat::ByteSize, path.size) };
         let address = self.field_address(base, path);
-        let failed = self.build.call(Helper::ProbeReadKernel, &[buffer, size, address]);
+        let failed = self.build.call(reader, &[buffer, size, address]);
         self.check_fault(failed, null);
         let word = self.build.load(Access::U64, buffer, 0);
         Ok(match path.shifts {
@@ -102,5 +110,14 @@ impl Lowerer<'_> {
             text: path.text.clone(),
             local,
         })
+    }
+}
+
+/// Whose memory a struct stands in: that of the pointer which leads to it.
+pub(super) fn space(base: &Expr) -> Space {
+    match (&base.ty, &base.kind) {
+        (SqlType::Pointer { space, .. }, _) => *space,
+        (_, bpfquery_plan::ExprKind::Field { base, .. }) => space(base),
+        _ => Space::Kernel,
     }
 }

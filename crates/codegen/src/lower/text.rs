@@ -186,10 +186,12 @@ impl Lowerer<'_> {
             ExprKind::Param(id) => Ok(From::Memory(self.param_address(*id)?.0)),
             ExprKind::Cast(operand) if operand.ty.is_text() => self.source(operand, null),
             ExprKind::Field { base, path } => {
+                let user = super::field::space(base) == Space::User;
+                let reader = if user { Helper::ProbeReadUserStr } else { Helper::ProbeReadKernelStr };
                 let base = self.address(base, null)?;
                 self.build.set_span(expr.span);
                 let address = self.field_address(base, path);
-                Ok(From::Address(Helper::ProbeReadKernelStr, address, false))
+                Ok(From::Address(reader, address, false))
             }
             ExprKind::ReadText(pointer) => {
                 let address = self.address(pointer, null)?;
