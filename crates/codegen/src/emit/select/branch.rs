@@ -17,7 +17,8 @@ impl Select<'_> {
     /// `if a cond b goto then; goto otherwise`
     pub(super) fn branch(&mut self, cond: ir::Cond, a: Value, b: Value, then: BlockId, otherwise: BlockId) -> Term {
         let cond = isa_cond(cond);
-        let (cond, a, b) = if self.is_cheap(a) { (cond.swap(), b, a) } else { (cond, a, b) };
+        let constant = |value: Value| self.constants[value.index()].is_some();
+        let (cond, a, b) = if constant(a) && !constant(b) { (cond.swap(), b, a) } else { (cond, a, b) };
         if let Some(term) = self.bit_test(cond, a, b, then, otherwise) {
             return term;
         }
