@@ -13,6 +13,7 @@ use std::process::Command;
 /// The checks of this file.
 pub(crate) const CHECKS: &[Check] = &[
     ("written/openat", openat),
+    ("written/openat-cold", openat_cold),
     ("strace/openat", openat_strace),
     ("written/nanosleep", nanosleep),
     ("written/star", star),
@@ -58,6 +59,21 @@ fn openat(lab: &Lab) -> Verdict {
     let right = names.iter().all(|name| name.as_deref() == Some(path.as_str()));
     ensure(right && names.len() == 1000, || format!("{} rows: {}", names.len(), ended.out))?;
     passed(format!("1000 x {path}"))
+}
+
+/// A path that nobody has touched is NULL, and counted; `--strict` minds.
+fn openat_cold(lab: &Lab) -> Verdict {
+    let path = lab.file("a-name-to-open", "")?.display().to_string();
+    let mut load = Load::new(lab, 1, &["opener", "--cold", &path, "100"])?;
+    let query = Query::live(lab, &["--strict", "--format", "json", "-p", &load.pids[0].to_string(), "-e", OPENAT])?;
+    load.go()?;
+    load.finish()?;
+    let ended = query.interrupt()?.expect(4)?;
+    let names = column(&ended)?;
+    let missing = names.iter().filter(|name| name.is_none()).count();
+    let right = (names.len(), missing, faulted(&ended), ended.lost()?) == (100, 100, 100, 0);
+    ensure(right, || format!("{} rows, {missing} NULL: {}", names.len(), ended.err))?;
+    passed("100 rows, all NULL, \"reads: 100 values faulted (NULL)\", --strict ends with 4")
 }
 
 /// Every name that a process opens, against strace on the same process.
