@@ -21,8 +21,8 @@ pub(super) fn run(func: &mut MFunc) {
         let movable = |side: BlockId, other: BlockId| {
             let (block, other) = (&func.blocks[side.index()], &func.blocks[other.index()]);
             let simple =
-                |line: &Line| is_constant(&line.inst) || line.inst.copy().is_some_and(|(dst, _)| !dst.is_physical());
-            let constant = block.lines.iter().any(|line| is_constant(&line.inst)) && block.lines.iter().all(simple);
+                |line: &Line| is_constant(line) || line.inst.copy().is_some_and(|(dst, _)| !dst.is_physical());
+            let constant = block.lines.iter().any(|line| is_constant(line)) && block.lines.iter().all(simple);
             constant && preds[side.index()] == 1 && (other.cold || !block.cold)
         };
         let (side, term) = if movable(then, otherwise) {
@@ -53,7 +53,7 @@ pub(super) fn run_cold(func: &mut MFunc) {
         let movable = |side: BlockId, other: BlockId| {
             let lines = &func.blocks[side.index()].lines;
             let free = |line: &Line| {
-                is_made(&line.inst)
+                is_made(line)
                     && line.inst.def().is_some_and(|reg| !reads.contains(&reg) && is_dead(func, other, reg))
             };
             ways[side.index()] == 1 && !lines.is_empty() && lines.iter().all(free) && side != other
@@ -85,8 +85,10 @@ fn is_dead(func: &MFunc, block: BlockId, reg: VReg) -> bool {
     false
 }
 
-fn is_made(inst: &Inst) -> bool {
-    matches!(inst, Inst::Mov { src: Src::Imm(_), .. } | Inst::Wide { .. })
+// What a relocation rewrites stays behind the branch that asks whether it can: where the field does not exist the loader
+// makes the instruction one that must not be reached (bpf_core_poison_insn, tools/lib/bpf/relo_core.c).
+fn is_made(line: &Line) -> bool {
+    line.core.is_none() && matches!(line.inst, Inst::Mov { src: Src::Imm(_), .. } | Inst::Wide { .. })
 }
 
 fn join(func: &MFunc, side: BlockId) -> Option<BlockId> {
@@ -96,6 +98,6 @@ fn join(func: &MFunc, side: BlockId) -> Option<BlockId> {
     }
 }
 
-fn is_constant(inst: &Inst) -> bool {
-    matches!(inst, Inst::Mov { dst, src: Src::Imm(_), .. } if !dst.is_physical())
+fn is_constant(line: &Line) -> bool {
+    line.core.is_none() && matches!(line.inst, Inst::Mov { dst, src: Src::Imm(_), .. } if !dst.is_physical())
 }
