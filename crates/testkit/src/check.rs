@@ -37,7 +37,7 @@ impl Snapshots {
     /// Why it cannot be read.
     pub fn get(&mut self, name: &str) -> Result<&Snapshot, String> {
         if !self.read.contains_key(name) {
-            let path = self.dir.join(name).with_extension("snap");
+            let path = self.dir.join(format!("{name}.snap"));
             let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
             let snapshot = Snapshot::from_bytes(&bytes).map_err(|error| render(&error, ""))?;
             self.read.insert(name.to_string(), snapshot);

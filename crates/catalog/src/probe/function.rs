@@ -55,7 +55,7 @@ pub(super) fn relation(kernel: &dyn Kernel, kind: Kind, path: &[Part], function:
     let module = (found.object.name != crate::convert::VMLINUX).then(|| found.object.name.clone());
     let mut relation = Relation::new(hook(kind, function.text.clone(), module));
     if let Some(proto) = found.object.btf.proto_of(found.id) {
-        columns(&mut relation, &found.object, kind, &proto);
+        columns(&mut relation, &found.object, kind, kernel.identity().version, &proto);
     }
     Ok(relation)
 }
@@ -148,7 +148,7 @@ fn not_traceable(function: &Part) -> Diagnostic {
 }
 
 /// Adds the columns that this kind of hook reaches, and notes the rest.
-fn columns(relation: &mut Relation, object: &Object, kind: Kind, proto: &Proto<'_>) {
+fn columns(relation: &mut Relation, object: &Object, kind: Kind, version: (u16, u16, u16), proto: &Proto<'_>) {
     let by_value = |id| matches!(object.btf.resolve(id), BtfKind::Struct(_) | BtfKind::Union(_));
     let mut blocked = by_value(proto.ret).then_some("the function returns a struct by value");
     let mut count = 0;
@@ -165,7 +165,11 @@ fn columns(relation: &mut Relation, object: &Object, kind: Kind, proto: &Proto<'
             blocked = blocked.or(Some("a struct is passed by value, so places of arguments are not known"));
         }
         let name = if param.name.is_empty() { super::raw_tracepoint::unnamed(index) } else { param.name.to_string() };
-        match place(kind, index, blocked) {
+        let place = place(kind, index, blocked).and_then(|offset| match refused(object, kind, version, param.ty) {
+            Some(why) => Err(why),
+            None => Ok(offset),
+        });
+        match place {
             Ok(offset) => relation.columns.push(Column {
                 name,
                 ty: object.sql_type(param.ty, Pointers::ARGUMENT),
@@ -175,7 +179,25 @@ fn columns(relation: &mut Relation, object: &Object, kind: Kind, proto: &Proto<'
             Err(why) => relation.absent.push(Absent { name, why: why.to_string() }),
         }
     }
+    let blocked = blocked.or(refused(object, kind, version, proto.ret));
     retval(relation, object, kind, proto.ret, count, blocked);
+}
+
+/// Which pointers a trampoline's program may not even load: those to neither a struct nor void; to integers from 5.17 on
+/// (`btf_ctx_access` and `is_int_ptr`, kernel/bpf/btf.c, Linux 5.17).
+fn refused(object: &Object, kind: Kind, version: (u16, u16, u16), ty: TypeId) -> Option<&'static str> {
+    let target = match kind {
+        Kind::Fentry | Kind::Fexit => object.btf.pointer(ty)?.target,
+        Kind::Kprobe | Kind::Kretprobe => return None,
+    };
+    match object.btf.resolve(target) {
+        BtfKind::Void | BtfKind::Struct(_) | BtfKind::Union(_) => None,
+        BtfKind::Int(_) if (version.0, version.1) >= (5, 17) => None,
+        BtfKind::Int(_) => {
+            Some("trampolines do not pass pointers to integers before Linux 5.17: use kprobe or kretprobe")
+        }
+        _ => Some("trampolines pass pointers to structs, integers and void only: use kprobe or kretprobe"),
+    }
 }
 
 /// Where an argument stands in the context; otherwise why it is not reached.

@@ -33,7 +33,12 @@ fn refused(failure: &Failure, sql: &str) -> Verdict {
         Failure::Query(diagnostic)
             if matches!(
                 diagnostic.code.0,
-                "unknown-event" | "unknown-function" | "unknown-relation" | "not-traceable" | "unknown-column"
+                "unknown-event"
+                    | "unknown-function"
+                    | "unknown-relation"
+                    | "not-traceable"
+                    | "unknown-column"
+                    | "absent-column"
             ) =>
         {
             Verdict::Skipped(Skip::Absent(diagnostic.message.clone()))
