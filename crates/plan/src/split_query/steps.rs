@@ -62,11 +62,14 @@ impl Steps {
     }
 
     fn check(&self, expr: &Expr) -> Result<()> {
-        if expr.any(&|e| matches!(e.kind, ExprKind::Field { .. } | ExprKind::ReadText(_) | ExprKind::Tumble { .. })) {
-            return Err(Failure::bug("split", "memory or the clock is read in user space"));
+        if expr.any(&|e| matches!(e.kind, ExprKind::Tumble { .. })) {
+            return Err(Failure::bug("split", "the clock is read in user space"));
         }
-        let mut lost = None;
+        let (mut read, mut lost) = (None, None);
         expr.walk(&mut |e| {
+            if matches!(e.kind, ExprKind::Field { .. } | ExprKind::ReadText(_)) {
+                read = read.or(Some(e.span));
+            }
             if let ExprKind::Compare(op, a, b) = &e.kind
                 && a.ty.is_text()
                 && (self.has_cut(a) || self.has_cut(b))
@@ -74,6 +77,9 @@ impl Steps {
                 lost = lost.or(Some((*op, e.span)));
             }
         });
+        if let Some(span) = read {
+            return Err(late_read(span).into());
+        }
         lost.map_or(Ok(()), |(op, span)| Err(cut_text(op, span).into()))
     }
 
@@ -82,6 +88,12 @@ impl Steps {
             matches!(e.kind, ExprKind::Column(ColumnId(at)) if e.ty.is_text() && self.cut.get(at as usize) == Some(&true))
         })
     }
+}
+
+/// The pointer alone is what was grouped; what it led to may be gone by now.
+fn late_read(span: Span) -> Diagnostic {
+    Diagnostic::new("needs-kernel", span, "memory is read while an event happens, and this is after grouping")
+        .help("group by what is read, not by the pointer")
 }
 
 fn cut_text(op: CompareOp, span: Span) -> Diagnostic {
