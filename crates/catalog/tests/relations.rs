@@ -270,3 +270,27 @@ fn copies_for_ftrace_are_no_columns() {
     let own: Vec<&str> = relation.columns.iter().skip(Builtin::ALL.len()).map(|c| c.name.as_str()).collect();
     assert_eq!(own, ["__syscall_nr", "filename"]);
 }
+
+/// What a snapshot's format says may be anything; a place that no program can load from is no column.
+#[test]
+fn fields_where_nothing_can_be_read_are_absent() {
+    let text = "\tfield:int fine;\toffset:8188;\tsize:4;\tsigned:1;\n\
+                \tfield:int odd;\toffset:13;\tsize:4;\tsigned:1;\n\
+                \tfield:__data_loc char[] located;\toffset:13;\tsize:4;\tsigned:0;\n\
+                \tfield:__data_loc char[] wide;\toffset:16;\tsize:8;\tsigned:0;\n\
+                \tfield:int behind;\toffset:8192;\tsize:4;\tsigned:1;\n\
+                \tfield:int far;\toffset:65532;\tsize:4;\tsigned:1;\n";
+    let kernel = kernel().with_format("sched", "x", text);
+    let relation = relation(&kernel, &RelationName::parse("tracepoint.sched.x")).expect("a relation");
+    let own: Vec<&str> = relation.columns.iter().skip(Builtin::ALL.len()).map(|c| c.name.as_str()).collect();
+    assert_eq!(own, ["fine"]);
+    let absent: Vec<String> = relation.absent.iter().map(|absent| format!("{}: {}", absent.name, absent.why)).collect();
+    let expect = [
+        "odd: it is a struct by value, or not aligned",
+        "located: it is no location (__data_loc) of four bytes",
+        "wide: it is no location (__data_loc) of four bytes",
+        "behind: it lies behind the end of any record",
+        "far: it lies behind the end of any record",
+    ];
+    assert_eq!(absent, expect);
+}

@@ -15,6 +15,11 @@ use bpfquery_diag::{Diagnostic, Result, nearest};
 /// The category of system calls, whose pointers are all the caller's.
 const SYSCALLS: &str = "syscalls";
 
+/// The longest record: PERF_MAX_TRACE_SIZE, include/linux/trace_events.h, Linux 5.15 on; it was 2048 before.
+const LONGEST: u32 = 8192;
+/// Bytes of a `__data_loc`: where the array begins, and its length, 16 bits each (include/trace/stages/stage1_struct_define.h).
+const LOCATION: u16 = 4;
+
 pub(super) fn relation(kernel: &dyn Kernel, category: &Part, event: &Part) -> Result<Relation> {
     match kernel.format(&category.text, &event.text)? {
         Some(text) => of_format(kernel, &category.text, &event.text, &text),
@@ -114,13 +119,16 @@ fn is_shadow(name: &str) -> bool {
 /// How the field is fetched; otherwise why it cannot be.
 fn place(field: &FormatField) -> std::result::Result<Access, &'static str> {
     let aligned = || matches!(field.size, 1 | 2 | 4 | 8) && field.offset.is_multiple_of(field.size);
+    let location_fits = || field.size == LOCATION && field.offset.is_multiple_of(LOCATION);
     match field.layout {
+        _ if u32::from(field.offset) + u32::from(field.size) > LONGEST => Err("it lies behind the end of any record"),
         Layout::RelativeLocation => Err("it is relocated relative to itself (__rel_loc)"),
+        Layout::DataLocation if !location_fits() => Err("it is no location (__data_loc) of four bytes"),
         Layout::DataLocation => Ok(Access::DataLocation { offset: field.offset }),
         Layout::Array(_) if field.size == 0 => Err("the format does not tell its size"),
         Layout::Array(_) => Ok(Access::Context { offset: field.offset, size: field.size }),
         Layout::Plain if aligned() => Ok(Access::Context { offset: field.offset, size: field.size }),
-        Layout::Plain => Err("it is a struct by value"),
+        Layout::Plain => Err("it is a struct by value, or not aligned"),
     }
 }
 
