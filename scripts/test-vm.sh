@@ -18,18 +18,23 @@ LIVE=(object/bpftool object/run object/snapshots exact ends written)
 # shellcheck disable=SC2016 # the guest's shell expands it
 BOTH='status=0 skips=$1 name=$2; shift 2
   bpfquery-testkit kernel --cases cases --bin /payload/bpfquery --workloads workloads --skips "$skips" --name "$name" || status=$?
-  bpfquery-live --bin /payload/bpfquery --workloads workloads --snapshots snapshots --calls 10000 "$@" || status=$?
+  bpfquery-live --bin /payload/bpfquery --workloads workloads --snapshots snapshots --objects objects --calls 10000 "$@" || status=$?
   exit "$status"'
 
 [ $# -gt 0 ] || die "usage: test-vm.sh SERIES... | all"
 [ "$1" != all ] || set -- 5.10 6.1 6.12 6.18 7.2
 
-# What goes to the guest: the stripped binaries, the cases, the pinned kernels, the loads, and the list of skips of every series.
+# What goes to the guest: the stripped binaries, the cases, the pinned kernels, objects compiled here for each of them, the
+# loads, and the list of skips of every series.
 make_payload() {
-  local bin=$1 dir=$2 program
-  rm -rf "$dir" && mkdir -p "$dir/cases" "$dir/workloads" "$dir/skips" "$dir/snapshots"
+  local bin=$1 dir=$2 program snapshot
+  rm -rf "$dir" && mkdir -p "$dir/cases" "$dir/workloads" "$dir/skips" "$dir/snapshots" "$dir/objects"
   for program in bpfquery bpfquery-testkit bpfquery-live; do strip -o "$dir/$program" "$bin/$program"; done
-  cp "$ROOT"/testdata/snapshots/*.snap "$dir/snapshots/"
+  cp "$ROOT"/testdata/snapshots/linux-*.snap "$dir/snapshots/"
+  for snapshot in "$dir"/snapshots/*.snap; do
+    "$bin/bpfquery" compile --target "$snapshot" -o "$dir/objects/$(basename "$snapshot" .snap).bpf.o" \
+      -e 'select str(args.path -> dentry -> d_name.name) as filename from kprobe.vfs_open where pid = :pid'
+  done
   cp -r "$ROOT/testdata/cases/." "$dir/cases/"
   cp -r "$ROOT/testdata/skips/." "$dir/skips/"
   find "$TARGET/workloads" -maxdepth 1 -type f -perm -u+x -exec cp -t "$dir/workloads" {} +

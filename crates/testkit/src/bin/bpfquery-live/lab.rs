@@ -1,5 +1,6 @@
 //! Where the checks work: the programs, a directory of their own, and waiting.
 
+use crate::Cli;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -36,6 +37,7 @@ pub(crate) struct Lab {
     pub(crate) bin: PathBuf,
     workloads: PathBuf,
     snapshots: PathBuf,
+    objects: Option<PathBuf>,
     bpftool: PathBuf,
     /// Calls that each process of a load makes.
     pub(crate) calls: u64,
@@ -44,16 +46,19 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    pub(crate) fn new(
-        bin: PathBuf,
-        workloads: PathBuf,
-        snapshots: PathBuf,
-        bpftool: PathBuf,
-        calls: u64,
-    ) -> Result<Lab, String> {
+    pub(crate) fn new(cli: &Cli) -> Result<Lab, String> {
         let dir = std::env::temp_dir().join(format!("bpfquery-live-{}", std::process::id()));
         fs::create_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        Ok(Lab { bin, workloads, snapshots, bpftool, calls, dir, files: AtomicU32::new(0) })
+        Ok(Lab {
+            bin: cli.bin.clone(),
+            workloads: cli.workloads.clone(),
+            snapshots: cli.snapshots.clone(),
+            objects: cli.objects.clone(),
+            bpftool: cli.bpftool.clone(),
+            calls: cli.calls,
+            dir,
+            files: AtomicU32::new(0),
+        })
     }
 
     /// A path of its own in the directory, ending in `name`.
@@ -86,6 +91,16 @@ impl Lab {
         let version = |series: &str| series.split('.').map(|n| n.parse::<u32>().unwrap_or(0)).collect::<Vec<_>>();
         found.sort_by_key(|(series, _)| version(series));
         Ok(found)
+    }
+
+    /// Objects from other machines, by name.
+    pub(crate) fn objects(&self) -> Result<Vec<PathBuf>, String> {
+        let Some(dir) = &self.objects else { return Ok(Vec::new()) };
+        let entries = fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let mut objects: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+        objects.sort();
+        ensure(!objects.is_empty(), || format!("{}: no objects", dir.display()))?;
+        Ok(objects)
     }
 
     /// bpftool's standard output, as JSON.

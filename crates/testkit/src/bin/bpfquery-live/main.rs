@@ -31,7 +31,7 @@ use std::time::Instant;
 /// Runs the live checks.
 #[derive(Parser)]
 #[command(name = "bpfquery-live")]
-struct Cli {
+pub(crate) struct Cli {
     /// The bpfquery to check.
     #[arg(long)]
     bin: PathBuf,
@@ -41,6 +41,9 @@ struct Cli {
     /// The directory of the pinned kernels, which objects are compiled for.
     #[arg(long, default_value = "testdata/snapshots")]
     snapshots: PathBuf,
+    /// A directory of objects that other machines compiled: rows `filename` of what the process `:pid` opens.
+    #[arg(long)]
+    objects: Option<PathBuf>,
     /// bpftool 7.5 or newer.
     #[arg(long, default_value = "bpftool")]
     bpftool: PathBuf,
@@ -53,7 +56,7 @@ struct Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let lab = match Lab::new(cli.bin, cli.workloads, cli.snapshots, cli.bpftool, cli.calls) {
+    let lab = match Lab::new(&cli) {
         Ok(lab) => lab,
         Err(error) => {
             println!("{error}");

@@ -247,12 +247,18 @@ fn snapshots(lab: &Lab) -> Verdict {
     let sql = lab.file("q.sql", sql)?;
     let expect = if kprobes { name } else { path.display().to_string() };
     let line = format!("{{\"filename\":\"{expect}\"}}\n");
-    let mut ran = Vec::new();
+    let mut objects = Vec::new();
     for (series, snapshot) in lab.snapshots()? {
-        let object = lab.compile(&sql, &snapshot.display().to_string())?.display().to_string();
+        objects.push((series, lab.compile(&sql, &snapshot.display().to_string())?));
+    }
+    let given = if kprobes { lab.objects()? } else { Vec::new() };
+    let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    objects.extend(given.into_iter().map(|path| (format!("{} of another machine", name(&path)), path)));
+    let mut ran = Vec::new();
+    for (series, object) in objects {
         let mut load = Load::new(lab, 1, &["opener", &path.display().to_string(), "10"])?;
         let pid = format!("pid={}", load.pids[0]);
-        let query = Query::live(lab, &["--format", "json", "--param", &pid, &object])?;
+        let query = Query::live(lab, &["--format", "json", "--param", &pid, &object.display().to_string()])?;
         load.go()?;
         load.finish()?;
         let out = query.interrupt()?.whole().map_err(|error| format!("compiled for {series}: {error}"))?.out;
