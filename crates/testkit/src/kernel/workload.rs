@@ -15,7 +15,8 @@ pub(crate) struct Workload {
 impl Workload {
     /// Starts the program (`nap 5 1000`) of this directory, which then waits.
     pub(crate) fn start(dir: &Path, words: &[String]) -> Result<Workload, String> {
-        let [program, args @ ..] = words else { return Err("the workload names no program".to_string()) };
+        let words: Vec<&String> = words.iter().filter(|word| *word != "--wait").collect();
+        let [program, args @ ..] = words.as_slice() else { return Err("the workload names no program".to_string()) };
         let mut command = Command::new(dir.join(program));
         let mut process = Process::start("the workload", command.arg("--wait").args(args), Watch::Stdout)?;
         let pid = |line: &str| line.strip_prefix("pid ").map(str::to_string);
