@@ -100,6 +100,9 @@ impl Lowerer<'_> {
     /// Counts an event that found no group, by errno, and ends.
     fn count_error(&mut self, errno: Value) {
         let exit = self.exit;
+        // The verifier replaces map helpers by the map's own functions, which before 6.4 return an int: the upper half is
+        // not its sign (d7ba4cc900bf, "bpf: return long from bpf_map_ops funcs"; seen on 5.10).
+        let errno = self.build.extend(32, true, errno);
         for (code, counter) in
             [(E2BIG, Counter::GroupsFull), (ENOMEM, Counter::GroupsNoMemory), (EBUSY, Counter::GroupsBusy)]
         {
