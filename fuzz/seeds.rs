@@ -12,13 +12,16 @@ type Failure = Box<dyn std::error::Error>;
 
 /// What the object target makes records of.
 const PATTERN: [u8; 16] = [3, 1, 0, 0, 255, 255, 255, 255, b'a', 0, 0, 0, 1, 0, 0, 128];
-/// Small kernels: one event and a few types each.
-const SELECTIONS: [&str; 5] = [
+/// Small kernels: one event and a few types each, for the target's queries.
+const SELECTIONS: [&str; 8] = [
+    "event sched.sched_switch",
+    "event syscalls.sys_enter_openat",
+    "event syscalls.sys_enter_openat\ntype path\nfunction vfs_open",
+    "event syscalls.sys_enter_openat\ntype path\ntype task_struct\ndepth 1\nfunction vfs_open",
+    "event syscalls.sys_exit_read\nfunction vfs_read",
+    "event sched.sched_switch\ntype task_struct",
     "event sched.sched_switch\ntype btf_trace_sched_switch",
     "event syscalls.sys_enter_openat\nfunction vfs_read",
-    "event syscalls.sys_enter_openat\ntype path\ntype task_struct\ndepth 1\nfunction vfs_open",
-    "event sched.sched_process_exec\ntype qstr",
-    "event syscalls.sys_exit_read\nfunction do_nanosleep",
 ];
 
 fn main() -> Result<(), Failure> {
@@ -70,7 +73,7 @@ fn kernels(kernel: &Snapshot, corpus: &Path) -> Result<(), Failure> {
     for (i, selection) in SELECTIONS.iter().enumerate() {
         let small = subset(kernel, &Selection::parse(selection)?).map_err(told)?.snapshot;
         fs::write(corpus.join(format!("file-{i}")), small.to_bytes())?;
-        let mut unpacked = Vec::new();
+        let mut unpacked = vec![i as u8];
         for (category, event) in small.events().map_err(told)? {
             let format = small.format(&category, &event).map_err(told)?.unwrap_or_default();
             unpacked.extend((format.len() as u16).to_le_bytes());
