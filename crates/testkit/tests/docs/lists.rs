@@ -93,7 +93,6 @@ pub(crate) fn cases(root: &Path) -> Result<(), String> {
     let known = known.split("_ =>").next().unwrap_or("");
     let key = |line: &str| Some(line.trim().strip_prefix('"')?.split('"').next()?.to_string());
     same_names("directives", known.lines().filter_map(key).collect(), first_cells(directives))?;
-    // Nothing makes sections of that title yet.
     let titles = TITLES.into_iter().map(str::to_string);
     same_names("sections", titles.collect(), first_cells(sections))
 }
