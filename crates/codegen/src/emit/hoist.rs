@@ -20,8 +20,7 @@ pub(super) fn run(func: &mut MFunc) {
         let Some(join) = join(func, then).filter(|join| self::join(func, otherwise) == Some(*join)) else { continue };
         let movable = |side: BlockId, other: BlockId| {
             let (block, other) = (&func.blocks[side.index()], &func.blocks[other.index()]);
-            let simple =
-                |line: &Line| is_constant(line) || line.inst.copy().is_some_and(|(dst, _)| !dst.is_physical());
+            let simple = |line: &Line| is_constant(line) || line.inst.copy().is_some_and(|(dst, _)| !dst.is_physical());
             let constant = block.lines.iter().any(|line| is_constant(line)) && block.lines.iter().all(simple);
             constant && preds[side.index()] == 1 && (other.cold || !block.cold)
         };
@@ -53,8 +52,7 @@ pub(super) fn run_cold(func: &mut MFunc) {
         let movable = |side: BlockId, other: BlockId| {
             let lines = &func.blocks[side.index()].lines;
             let free = |line: &Line| {
-                is_made(line)
-                    && line.inst.def().is_some_and(|reg| !reads.contains(&reg) && is_dead(func, other, reg))
+                is_made(line) && line.inst.def().is_some_and(|reg| !reads.contains(&reg) && is_dead(func, other, reg))
             };
             ways[side.index()] == 1 && !lines.is_empty() && lines.iter().all(free) && side != other
         };

@@ -1,9 +1,13 @@
 //! From SSA to instructions.
 //!
 //! ```text
-//!  ir::Func ─[passes]→ ir::Func ─[select]→ MFunc over virtual registers ─[regalloc]→ MFunc over r0–r9 + frame
-//!           ─[layout]→ order of blocks ─[write]→ isa::Program
+//!  ir::Func ─[passes]→ ir::Func ─[select]→ MFunc over virtual registers ─[hoist, reuse]→ ─[regalloc]→ MFunc over r0–r9
+//!           ─[peephole, tails]→ ─[layout]→ order of blocks ─[write, frame]→ isa::Program
 //! ```
+//!
+//! What holds: instructions keep the order of the IR's calls, stores and loads of memory that is written; each carries the
+//! place in the SQL that it computes. Not checked here: what the kernel's verifier makes of it; `facts` and `select` say
+//! where it is the reason for a form.
 
 mod copies;
 mod hoist;

@@ -5,7 +5,7 @@
 //! ends do not interfere vanishes. What does not fit is made anew where it is cheap, else kept in a stack word, and
 //! the colouring runs again.
 //!
-//! What holds afterwards: every use reads the value of the virtual register that it read before; [`check`] proves it by
+//! What holds afterwards: every use reads the value of the virtual register that it read before; `check` proves it by
 //! following values through the finished code, in debug builds always.
 
 mod check;
