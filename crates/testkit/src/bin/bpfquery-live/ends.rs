@@ -1,4 +1,4 @@
-//! After any end nothing of a query is left: in the kernel, and among processes.
+//! After any end, at any moment, nothing of a query is left: in the kernel, and among processes.
 
 use crate::lab::{Check, Lab, Outcome, Verdict, ensure, passed, wait_for};
 use crate::left::{Ids, gone, listed};
@@ -24,10 +24,10 @@ pub(crate) const CHECKS: &[Check] = &[
     ("ends/for", after),
     ("ends/command", command),
     ("ends/no-command", no_command),
-    ("ends/at-any-time", at_any_time),
+    ("moments/signals", at_any_time),
     ("ends/closed-pipe", closed_pipe),
     ("ends/full-output", full_output),
-    ("ends/few-descriptors", few_descriptors),
+    ("moments/few-descriptors", few_descriptors),
     ("ends/refused", refused),
     ("ends/vanished", vanished),
 ];
