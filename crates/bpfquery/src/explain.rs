@@ -112,7 +112,8 @@ fn maps(compiled: &Compiled) -> String {
         );
     }
     for global in &compiled.func.globals {
-        let _ = writeln!(text, "variable {}: {:?}+{}, {} bytes", global.name, global.section, global.offset, global.size);
+        let _ =
+            writeln!(text, "variable {}: {:?}+{}, {} bytes", global.name, global.section, global.offset, global.size);
     }
     text
 }

@@ -8,10 +8,15 @@
 //! knows a register.
 
 pub mod ir;
+
 pub mod interp;
+
 pub mod lower;
-pub mod emit;
+
 pub mod passes;
+
+pub mod emit;
+
 pub mod regalloc;
 
 pub use emit::{Target, compile};

@@ -26,7 +26,13 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A problem at a place.
     pub fn new(code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { code: Code(code), message: message.into(), span: Some(span), details: Vec::new(), helps: Vec::new() }
+        Diagnostic {
+            code: Code(code),
+            message: message.into(),
+            span: Some(span),
+            details: Vec::new(),
+            helps: Vec::new(),
+        }
     }
 
     /// The same with one more fact.

@@ -2,11 +2,15 @@
 //!
 //! - `a: x; z; goto j` and `b: y; z; goto j` are `a: x; s: z; goto j` and `b: y; goto s`.
 //!
+//! A load through a register is never shared: the register may hold the context in one block and the address of a map's value in
+//! the other, and the kernel wants to know of every instruction which it is ("same insn cannot be used with different
+//! pointers": save_aux_ptr_type, kernel/bpf/verifier.c, Linux 6.18). Stores never go to the context.
+//!
 //! No way through the program gets longer: each end stood behind a jump or before one. Runs on machine registers, where
 //! what is alike is equal.
 
 use super::layout::{Does, reachable};
-use super::mach::{BlockId, MBlock, MFunc, Term};
+use super::mach::{Base, BlockId, Inst, MBlock, MFunc, Term};
 use std::collections::BTreeMap;
 
 /// Joins ends until no two are alike.
@@ -30,7 +34,7 @@ fn alike(func: &MFunc) -> Vec<Vec<usize>> {
     let reached = reachable(func);
     let mut groups: BTreeMap<(Term, Does), Vec<usize>> = BTreeMap::new();
     for (at, block) in func.blocks.iter().enumerate().filter(|(at, _)| reached[*at]) {
-        if let Some(last) = block.lines.last() {
+        if let Some(last) = block.lines.last().filter(|line| is_shareable(line.inst)) {
             groups.entry((block.term, (last.inst, last.core))).or_default().push(at);
         }
     }
@@ -41,8 +45,13 @@ fn alike(func: &MFunc) -> Vec<Vec<usize>> {
 fn common(func: &MFunc, group: &[usize]) -> usize {
     let lines = |at: usize| func.blocks[at].lines.iter().rev().map(|line| (line.inst, line.core));
     let first = group[0];
-    let shared = |at: &usize| lines(first).zip(lines(*at)).take_while(|(a, b)| a == b).count();
+    let shared = |at: &usize| lines(first).zip(lines(*at)).take_while(|(a, b)| a == b && is_shareable(a.0)).count();
     group[1..].iter().map(shared).min().unwrap_or(0)
+}
+
+/// Whether the instruction means the same whatever kind of pointer its registers hold.
+fn is_shareable(inst: Inst) -> bool {
+    !matches!(inst, Inst::Load { base: Base::Reg(_), .. } | Inst::LoadSx { base: Base::Reg(_), .. })
 }
 
 fn share(func: &mut MFunc, group: &[usize], length: usize) {
