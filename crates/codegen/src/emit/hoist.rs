@@ -21,7 +21,7 @@ pub(super) fn run(func: &mut MFunc) {
         let movable = |side: BlockId, other: BlockId| {
             let (block, other) = (&func.blocks[side.index()], &func.blocks[other.index()]);
             let simple = |line: &Line| is_constant(line) || line.inst.copy().is_some_and(|(dst, _)| !dst.is_physical());
-            let constant = block.lines.iter().any(|line| is_constant(line)) && block.lines.iter().all(simple);
+            let constant = block.lines.iter().any(is_constant) && block.lines.iter().all(simple);
             constant && preds[side.index()] == 1 && (other.cold || !block.cold)
         };
         let (side, term) = if movable(then, otherwise) {
