@@ -27,24 +27,37 @@ fn sql(load: &Load) -> String {
     format!("select pid, cpu, args.pid as i from tracepoint.syscalls.sys_enter_getpgid where pid in {}", load.list())
 }
 
-/// Reads while the load runs at `rate` rows a second on each of two processors.
+/// Reads while the load runs at `rate` rows a second on each of two processors. A machine that is busy with other things
+/// may be too slow for the load, which says nothing of the reader: then the load is made again.
 fn kept_up(lab: &Lab, format: &str, rate: u64) -> Verdict {
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let (reached, figures) = all_read(lab, format, rate)?;
+        if reached >= 500_000.0 {
+            return passed(figures);
+        }
+        slow.push(format!("{reached:.0}/s"));
+    }
+    Err(format!("the load reached only {}", slow.join(", ")))
+}
+
+/// One load, all of whose rows must be printed; its rows a second.
+fn all_read(lab: &Lab, format: &str, rate: u64) -> Result<(f64, String), String> {
     let mut load = load(lab, rate)?;
     let query = Query::live(lab, &["--strict", "--format", format, "-e", &sql(&load)])?;
     load.go()?;
     let tallies = load.finish()?;
     let reached = 2.0 * EACH as f64 * 1e9 / tallies.iter().map(|tally| tally.ns).max().unwrap_or(1) as f64;
     let reader = query.processor_ms()?;
-    let ended = query.interrupt()?.whole()?;
-    let rows = rows(&ended, format)?;
+    let rows = rows(&query.interrupt()?.whole()?, format)?;
     each_once(&rows, &tallies)?;
     ensure(rows.len() as u64 == 2 * EACH, || format!("{} rows", rows.len()))?;
-    ensure(reached >= 500_000.0, || format!("the load reached {reached:.0}/s only"))?;
     let cpus: Vec<u32> = tallies.iter().map(|tally| tally.cpu).collect();
-    passed(format!(
+    let figures = format!(
         "{} rows printed at {reached:.0}/s from CPUs {cpus:?}, none lost, --strict content, {reader} ms of the reader's own",
         rows.len()
-    ))
+    );
+    Ok((reached, figures))
 }
 
 /// Stops the reader for a second in the midst of it.
