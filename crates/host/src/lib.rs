@@ -9,4 +9,4 @@ mod live;
 mod symbols;
 mod tracefs;
 
-pub use live::Live;
+pub use live::{Lent, Live};

@@ -42,12 +42,14 @@ mod doctor;
 mod capability;
 mod clock;
 mod cpu;
+mod mapped;
 mod messages;
 mod quiesce;
 
 pub use capability::{Capability, missing_capabilities};
 pub use command::Command;
 pub use doctor::{Finding, State, probe_features, trampolines_work};
+pub use mapped::map;
 pub use report::{Misses, Report};
 pub use session::{Flow, Options, Receiver, Session};
 pub use stop::{Ended, Stop};

@@ -42,9 +42,10 @@ pub(crate) fn sql(source: &Source) -> Result<String> {
 
 /// The kernel that a target says, looked into lazily, and what to compile for it.
 pub(crate) fn kernel(target: &Target) -> Result<(Box<dyn Kernel>, bpfquery::Target)> {
+    let live = || Box::new(Live::new().mapping(bpfquery_runtime::map));
     Ok(match target {
-        Target::This => (Box::new(Live::new()), bpfquery::Target::This),
-        Target::Portable => (Box::new(Live::new()), bpfquery::Target::Portable),
+        Target::This => (live(), bpfquery::Target::This),
+        Target::Portable => (live(), bpfquery::Target::Portable),
         Target::Snapshot(file) => (Box::new(Snapshot::from_bytes(&read(file)?)?), bpfquery::Target::This),
     })
 }

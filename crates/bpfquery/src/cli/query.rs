@@ -17,7 +17,7 @@ use bpfquery_sink::{Emission, Sink};
 use std::io;
 
 pub(crate) fn run(args: &RunArgs) -> Result {
-    let kernel = Live::new();
+    let kernel = Live::new().mapping(bpfquery_runtime::map);
     let object = match input::input(&args.source)? {
         Input::Sql(sql) => {
             let options = bpfquery::Options { target: Target::This, pid: args.pid };
