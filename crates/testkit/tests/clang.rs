@@ -5,6 +5,8 @@
 //! constant takes two. clang's best of three instruction sets counts. Not checked here: that the C is right; clang and the
 //! reader are trusted with that. `BPFQUERY_SHOW=NAME` prints both programs.
 
+#![allow(clippy::print_stdout, reason = "the table of counts is what one runs this test for")]
+
 use bpfquery::{Options, compile};
 use bpfquery_testkit::case::Case;
 use bpfquery_testkit::check::Snapshots;
