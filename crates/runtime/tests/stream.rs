@@ -134,8 +134,24 @@ fn clocks_tick() {
     // One CPU, every 50 ms, for 500 ms.
     let interval = ticks("select cpu from interval('50 milliseconds')").len();
     assert!((5..=11).contains(&interval), "{interval} ticks");
-    // Every CPU; the frequency is only approached.
+    // Every CPU that has work (a CPU that sleeps has no samples, as in bpftrace); the frequency is only approached.
+    let busy = busy_cpus(Duration::from_millis(800));
     let profile = ticks("select cpu from profile(99)");
+    busy.into_iter().for_each(|thread| thread.join().unwrap());
     let cpus: std::collections::BTreeSet<&String> = profile.iter().collect();
     assert!(profile.len() > 20 && cpus.len() >= 2, "{} samples on {cpus:?}", profile.len());
+}
+
+/// A thread on each of the first two CPUs that computes for so long.
+fn busy_cpus(time: Duration) -> Vec<std::thread::JoinHandle<()>> {
+    let compute = move |cpu| {
+        let mut only = nix::sched::CpuSet::new();
+        only.set(cpu).unwrap();
+        nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &only).unwrap();
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+    };
+    (0..2).map(|cpu| std::thread::spawn(move || compute(cpu))).collect()
 }
