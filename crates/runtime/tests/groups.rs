@@ -10,6 +10,12 @@ fn after(millis: u64) -> Stop {
     Stop { after: Some(Duration::from_millis(millis)), ..Stop::default() }
 }
 
+/// The wall clock, ns since the UTC epoch.
+fn wall_ns() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock behind 1970");
+    i64::try_from(now.as_nanos()).expect("a clock before 2262")
+}
+
 #[test]
 fn two_cpus_are_counted_to_the_last_one() {
     let workers = [Worker::start().on_cpu(0), Worker::start().on_cpu(1)];
@@ -87,7 +93,10 @@ fn windows_come_as_they_close_and_hold_every_event_once() {
          from tracepoint.syscalls.sys_enter_dup where tid = {} group by w",
         worker.tid
     );
-    let session = open(&compile(&sql));
+    let object = compile(&sql);
+    let before = wall_ns();
+    let session = open(&object);
+    let live = wall_ns();
     let sender = std::thread::spawn(move || {
         let started = Instant::now();
         let mut number = 1_000_000;
@@ -115,8 +124,15 @@ fn windows_come_as_they_close_and_hold_every_event_once() {
     let starts: Vec<i64> = seen.rows().iter().map(|row| row.split(' ').next().unwrap().parse().unwrap()).collect();
     assert!(starts.windows(2).all(|pair| pair[0] < pair[1]), "{starts:?}");
     assert!(starts.iter().all(|start| start % 200_000_000 == 0), "{starts:?}");
-    // The first began before the query did.
-    assert_eq!(seen.partial.first().map(|p| (p.start_ns, p.started_within)), Some((starts[0], true)));
+    // The window that the query began in is partial. On a busy machine the first number comes a window later, and then
+    // that one was empty: nothing of it is shown or said. What lies between the two clock readings may be either.
+    let began_within = seen.partial.first().is_some_and(|p| p.started_within && p.start_ns == starts[0]);
+    if starts[0] <= before {
+        assert!(began_within, "{:?} of {starts:?}, begun behind {before}", seen.partial);
+    }
+    if starts[0] > live {
+        assert!(!seen.partial.iter().any(|p| p.started_within), "{:?} of {starts:?}, live at {live}", seen.partial);
+    }
     assert!(seen.partial.len() <= 2 && seen.partial == report.partial_windows, "{:?}", seen.partial);
     assert_whole(&report);
 }
