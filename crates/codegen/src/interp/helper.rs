@@ -38,6 +38,10 @@ pub(super) fn call(machine: &mut Machine<'_>, helper: Helper, args: &[u64]) -> R
         return Err(Fault::Arguments(format!("{} takes {} arguments", helper.name(), helper.args())));
     }
     if let Some(result) = machine.world.planned_failure(helper) {
+        if is_read(helper) {
+            // A read that fails leaves zeroes, whatever it failed for.
+            machine.write(args[0], &vec![0; bounded(args[1])?])?;
+        }
         return Ok(result.cast_unsigned());
     }
     let event = machine.event;
@@ -71,6 +75,18 @@ pub(super) fn call(machine: &mut Machine<'_>, helper: Helper, args: &[u64]) -> R
         Helper::RingbufQuery => query(machine, args)?,
         _ => return Err(Fault::Arguments(format!("{} is not modelled", helper.name()))),
     })
+}
+
+fn is_read(helper: Helper) -> bool {
+    matches!(
+        helper,
+        Helper::ProbeRead
+            | Helper::ProbeReadKernel
+            | Helper::ProbeReadUser
+            | Helper::ProbeReadStr
+            | Helper::ProbeReadKernelStr
+            | Helper::ProbeReadUserStr
+    )
 }
 
 // A xorshift: the kernel promises nothing about the numbers, and tests want the same ones each time.

@@ -58,13 +58,18 @@ impl Lowerer<'_> {
         for (i, expr) in list.iter().enumerate() {
             let last = i + 1 == list.len();
             let next = if last { to.yes } else { self.build.block() };
-            let next_unknown = if last || to.null == to.no { to.null } else { self.build.block() };
+            let next_unknown = match to.null {
+                null if last || null == to.no => null,
+                // Where NULL and true go the same way, the chain goes on as if the operand had been true.
+                null if null == to.yes => next,
+                _ => self.build.block(),
+            };
             step(self, expr, next, next_unknown)?;
             if let Some(block) = unknown {
                 self.build.switch_to(block);
                 step(self, expr, next_unknown, next_unknown)?;
             }
-            unknown = (next_unknown != to.null).then_some(next_unknown);
+            unknown = (next_unknown != to.null && next_unknown != next).then_some(next_unknown);
             if !last {
                 self.build.switch_to(next);
             }

@@ -38,8 +38,30 @@ impl Lowerer<'_> {
                 Ok(self.field_address(base, path))
             }
             (SqlType::Struct(_), _) => Err(Failure::bug("lower", "a struct that stands nowhere")),
+            (SqlType::Pointer { space: Space::Kernel, .. }, bpfquery_plan::ExprKind::Field { base, path })
+                if space(base) == Space::Kernel =>
+            {
+                self.hop(expr, base, path, null)
+            }
             _ => self.scalar(expr, null),
         }
+    }
+
+    /// A pointer on the way of a chain, 0 where it could not be read: bpf_probe_read_kernel leaves zeroes then
+    /// (kernel/trace/bpf_trace.c, Linux 5.10), and reading what is behind 0 fails again (copy_from_kernel_nofault_allowed,
+    /// arch/x86/mm/maccess.c). That last fault is counted: one for each value that is NULL by it, as without this.
+    fn hop(&mut self, expr: &Expr, base: &Expr, path: &FieldPath, null: Block) -> Result<Value> {
+        let exact = key(expr);
+        let lenient = format!("hop {exact}");
+        if let Some(value) = self.known(&exact).or_else(|| self.known(&lenient)) {
+            return Ok(value);
+        }
+        let base = self.address(base, null)?;
+        self.build.set_span(expr.span);
+        let (buffer, _) = self.read_word(Helper::ProbeReadKernel, base, path, true);
+        let value = self.build.load(Access::U64, buffer, 0);
+        self.remember(lenient, value);
+        Ok(value)
     }
 
     /// `base + offset of the field`.
@@ -60,15 +82,7 @@ impl Lowerer<'_> {
         let Some((_, signed)) = ty.scalar() else {
             return Err(Failure::bug("lower", format!("field {} as {ty}", path.text)));
         };
-        let buffer = self.word_buffer();
-        let pointer = matches!(ty, SqlType::Pointer { .. });
-        if !pointer && path.size < 8 {
-            let zero = self.build.iconst(0);
-            self.build.store(Access::U64, buffer, 0, zero);
-        }
-        let size = if pointer { self.build.iconst(8) } else { self.core(path, CoreWhat::ByteSize, path.size) };
-        let address = self.field_address(base, path);
-        let failed = self.build.call(reader, &[buffer, size, address]);
+        let (buffer, failed) = self.read_word(reader, base, path, matches!(ty, SqlType::Pointer { .. }));
         self.check_fault(failed, null);
         let word = self.build.load(Access::U64, buffer, 0);
         Ok(match path.shifts {
@@ -85,6 +99,19 @@ impl Lowerer<'_> {
             }
             None => word,
         })
+    }
+
+    /// Reads a field's bytes into a word; the second value is negative if that failed.
+    fn read_word(&mut self, reader: Helper, base: Value, path: &FieldPath, pointer: bool) -> (Value, Value) {
+        let buffer = self.word_buffer();
+        if !pointer && path.size < 8 {
+            let zero = self.build.iconst(0);
+            self.build.store(Access::U64, buffer, 0, zero);
+        }
+        let size = if pointer { self.build.iconst(8) } else { self.core(path, CoreWhat::ByteSize, path.size) };
+        let address = self.field_address(base, path);
+        let failed = self.build.call(reader, &[buffer, size, address]);
+        (buffer, failed)
     }
 
     fn shift_pair(&mut self, word: Value, left: Value, right: Value, signed: bool) -> Value {
