@@ -1,0 +1,27 @@
+#include "bench.h"
+
+struct group_key {
+	char comm[TASK_COMM_LEN];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, MAX_ENTRIES);
+	__type(key, struct group_key);
+	__type(value, u64);
+} counts SEC(".maps");
+
+SEC("tp_btf/sys_enter")
+int count(u64 *ctx)
+{
+	static const u64 zero;
+	struct group_key key;
+	u64 *count;
+
+	/* Padded with zeros since 6.4. */
+	__builtin_memcpy(key.comm, bpf_get_current_task_btf()->comm, sizeof(key.comm));
+	count = lookup_or_try_init(&counts, &key, &zero);
+	if (count)
+		++*count;
+	return 0;
+}
