@@ -1,6 +1,6 @@
 //! Any stage of a query as text.
 
-use crate::pipeline::Compiled;
+use crate::pipeline::{Compiled, Program};
 use bpfquery_codegen::ir::WithSql;
 use bpfquery_diag::{Failure, Result};
 use bpfquery_object::Manifest;
@@ -77,9 +77,9 @@ pub fn explain(compiled: &Compiled, sql: &str, stage: Stage) -> Result<String> {
             rules
         }
         Stage::Split => compiled.split.to_string(),
-        Stage::Ir => WithSql { func: &compiled.lowered.func, sql }.to_string(),
-        Stage::Opt => WithSql { func: &compiled.func, sql }.to_string(),
-        Stage::Asm => asm(compiled, sql),
+        Stage::Ir => each(compiled, |program| WithSql { func: &program.lowered.func, sql }.to_string()),
+        Stage::Opt => each(compiled, |program| WithSql { func: &program.func, sql }.to_string()),
+        Stage::Asm => each(compiled, asm),
         Stage::Maps => maps(compiled),
         Stage::Manifest => manifest(compiled)?,
     };
@@ -89,8 +89,22 @@ pub fn explain(compiled: &Compiled, sql: &str, stage: Stage) -> Result<String> {
     Ok(text)
 }
 
-fn asm(compiled: &Compiled, _sql: &str) -> String {
-    let maps = &compiled.func.maps;
+/// Every program's text; of several, each below its name.
+fn each(compiled: &Compiled, text: impl Fn(&Program) -> String) -> String {
+    match compiled.programs.as_slice() {
+        [only] => text(only),
+        several => several.iter().fold(String::new(), |mut all, program| {
+            let _ = write!(all, "-- {}\n{}", program.func.name, text(program));
+            if !all.ends_with('\n') {
+                all.push('\n');
+            }
+            all
+        }),
+    }
+}
+
+fn asm(program: &Program) -> String {
+    let maps = &program.func.maps;
     let name = |map: bpfquery_isa::MapRef| {
         let index = map.0 as usize;
         match index.checked_sub(maps.len()) {
@@ -99,19 +113,21 @@ fn asm(compiled: &Compiled, _sql: &str) -> String {
             Some(_) => Some(".bss"),
         }
     };
-    compiled.program.display(&name).to_string()
+    program.code.display(&name).to_string()
 }
 
 fn maps(compiled: &Compiled) -> String {
     let mut text = String::new();
-    for map in &compiled.func.maps {
+    // All programs of an object have the same tables.
+    let Some(Program { func, .. }) = compiled.programs.first() else { return text };
+    for map in &func.maps {
         let _ = writeln!(
             text,
             "map {}: {:?}, key {} bytes, value {} bytes, {} entries",
             map.name, map.kind, map.key_size, map.value_size, map.max_entries
         );
     }
-    for global in &compiled.func.globals {
+    for global in &func.globals {
         let _ =
             writeln!(text, "variable {}: {:?}+{}, {} bytes", global.name, global.section, global.offset, global.size);
     }

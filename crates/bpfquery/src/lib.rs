@@ -6,4 +6,4 @@ pub mod explain;
 pub mod pipeline;
 
 pub use explain::{Stage, explain};
-pub use pipeline::{Compiled, Options, Target, compile};
+pub use pipeline::{Compiled, Options, Program, Target, compile};

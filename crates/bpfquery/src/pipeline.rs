@@ -5,9 +5,9 @@
 //! ```
 
 use bpfquery_catalog::{Access, Builtin, Check, Feature, FieldPath, Kernel, SqlType, TypeRef, VMLINUX, checks, nav};
-use bpfquery_codegen::lower::{Facts, Lowered, lower};
+use bpfquery_codegen::lower::{Facts, Lowered, Unit, lower};
 use bpfquery_codegen::{emit, passes};
-use bpfquery_diag::{Failure, Result, Unsupported};
+use bpfquery_diag::{Result, Unsupported};
 use bpfquery_plan::{Applied, Expr, ExprKind, Fragment, Output, Query, Split, optimise, split};
 use bpfquery_sql::{Ast, BindOptions, bind, parse};
 use std::collections::BTreeSet;
@@ -43,16 +43,22 @@ pub struct Compiled {
     pub rules: Vec<Applied>,
     /// The cut between kernel and user space.
     pub split: Split,
-    /// The kernel's part in SSA, as lowered.
-    pub lowered: Lowered,
-    /// The same after the passes.
-    pub func: bpfquery_codegen::ir::Func,
-    /// The same as instructions.
-    pub program: bpfquery_isa::Program,
+    /// The kernel's part: a program for each fragment, in their order.
+    pub programs: Vec<Program>,
     /// What must be so on the kernel that runs it.
     pub checks: Vec<Check>,
     /// The ELF object.
     pub object: Vec<u8>,
+}
+
+/// A fragment, stage by stage.
+pub struct Program {
+    /// In SSA, as lowered.
+    pub lowered: Lowered,
+    /// The same after the passes.
+    pub func: bpfquery_codegen::ir::Func,
+    /// The same as instructions.
+    pub code: bpfquery_isa::Program,
 }
 
 /// The program's name in the object and in `bpftool prog list`.
@@ -64,34 +70,35 @@ pub fn compile(sql: &str, kernel: &dyn Kernel, options: Options) -> Result<Compi
     let bound = bind(&ast, kernel, &BindOptions { pid: options.pid })?;
     let (plan, rules) = optimise(bound.clone())?;
     let split = split(&plan)?;
-    let fragment = only_fragment(&split)?;
-    let lowered = lower(PROGRAM, fragment, &split.params, &facts(fragment, kernel)?)?;
-    let mut func = lowered.func.clone();
-    passes::run(&mut func)?;
-    let program = emit::generate(&func, isa(kernel, options.target))?;
-    let checks = checks(&fragment.relation, &used_columns(fragment));
+    let programs = programs(&split, kernel, isa(kernel, options.target))?;
+    let mut checks: Vec<Check> = split.kernel.iter().flat_map(|f| checks(&f.relation, &used_columns(f))).collect();
+    checks.dedup();
     let target = match options.target {
         Target::Portable => "portable".to_string(),
         Target::This => kernel.identity().release.clone(),
     };
-    let lowered_final = Lowered { func: func.clone(), ..lowered.clone() };
     let object = bpfquery_object::build(&bpfquery_object::Parts {
         sql,
         split: &split,
-        lowered: &lowered_final,
-        program: &program,
+        programs: programs.iter().map(|p| bpfquery_object::Part { lowered: &p.lowered, code: &p.code }).collect(),
         checks: checks.clone(),
         target,
         kernel,
     })?;
-    Ok(Compiled { ast, bound, plan, rules, split, lowered, func, program, checks, object })
+    Ok(Compiled { ast, bound, plan, rules, split, programs, checks, object })
 }
 
-fn only_fragment(split: &Split) -> Result<&Fragment> {
-    match split.kernel.as_slice() {
-        [fragment] => Ok(fragment),
-        other => Err(Failure::bug("split", format!("{} kernel fragments", other.len()))),
-    }
+/// From fragments to instructions.
+fn programs(split: &Split, kernel: &dyn Kernel, target: emit::Target) -> Result<Vec<Program>> {
+    let unit = |fragment| Ok(Unit { name: PROGRAM.to_string(), fragment, facts: facts(fragment, kernel)? });
+    let units = split.kernel.iter().map(unit).collect::<Result<Vec<_>>>()?;
+    let generate = |lowered: Lowered| {
+        let mut func = lowered.func.clone();
+        passes::run(&mut func)?;
+        let code = emit::generate(&func, target)?;
+        Ok(Program { lowered, func, code })
+    };
+    lower(&units, &split.params)?.into_iter().map(generate).collect()
 }
 
 fn isa(kernel: &dyn Kernel, target: Target) -> emit::Target {

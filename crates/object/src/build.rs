@@ -13,19 +13,17 @@ use bpfquery_codegen::ir::{self, CoreWhat, Func, Global, MapData, MapKind};
 use bpfquery_codegen::lower::Lowered;
 use bpfquery_diag::{Failure, Result};
 use bpfquery_isa as isa;
-use bpfquery_plan::{Field, Layout, Output, Split, Stored};
+use bpfquery_plan::{Field, Fragment, Layout, Output, Split, Stored};
 use std::collections::BTreeSet;
 
 /// What an object is built from.
 pub struct Parts<'a> {
     /// The query's text.
     pub sql: &'a str,
-    /// What the query was cut into; one fragment.
+    /// What the query was cut into.
     pub split: &'a Split,
-    /// The fragment, lowered.
-    pub lowered: &'a Lowered,
-    /// The lowered function's instructions.
-    pub program: &'a isa::Program,
+    /// A program for each fragment, in their order. All have the same tables.
+    pub programs: Vec<Part<'a>>,
     /// What must be so on the kernel that runs it.
     pub checks: Vec<Check>,
     /// `portable`, or a kernel's release.
@@ -34,13 +32,22 @@ pub struct Parts<'a> {
     pub kernel: &'a dyn Kernel,
 }
 
+/// A program of an object.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// The fragment, lowered.
+    pub lowered: &'a Lowered,
+    /// Its instructions.
+    pub code: &'a isa::Program,
+}
+
 /// The licence that objects declare, so that GPL helpers load; the kernel knows it as GPL-compatible
 /// (include/linux/license.h, Linux 6.12).
 const LICENSE: &str = "Dual MIT/GPL";
 
 /// The object's bytes.
 pub fn build(parts: &Parts<'_>) -> Result<Vec<u8>> {
-    let func = &parts.lowered.func;
+    let func = &first(parts)?.func;
     let mut btf = Builder::new();
     let cores = cores(&mut btf, func, parts.kernel)?;
     let mut maps = Vec::new();
@@ -51,17 +58,17 @@ pub fn build(parts: &Parts<'_>) -> Result<Vec<u8>> {
         maps.push(MapInput::Data(data(&mut btf, func, section, global)));
     }
     // The record of the ring buffer is nobody's value type, but a reader of the object's BTF finds it by this name.
-    if let Some(Output::Rows { layout, .. }) = parts.split.kernel.first().map(|fragment| &fragment.output) {
-        structure(&mut btf, "row", layout);
+    for fragment in &parts.split.kernel {
+        if let Output::Rows { layout, .. } = &fragment.output {
+            structure(&mut btf, "row", layout);
+        }
     }
-    let hook = hook(parts.split)?;
-    let code = isa::assemble(parts.program, maps.len()).map_err(|e| Failure::bug("assemble", e.to_string()))?;
-    let used = used_sections(&code, func.maps.len());
-    let (maps, code) = drop_unused(maps, code, &used);
-    let program = ProgramInput { name: func.name.clone(), section: section_name(hook), code };
+    let programs = programs(parts, maps.len())?;
+    let used = used_sections(&programs, func.maps.len());
+    let (maps, programs) = drop_unused(maps, programs, &used);
     crate::elf::write(&ObjectInput {
         btf,
-        programs: vec![program],
+        programs,
         maps,
         cores,
         source: SourceText { file: "query.sql".to_string(), text: parts.sql.to_string() },
@@ -86,11 +93,22 @@ pub fn section_name(hook: &Hook) -> String {
     }
 }
 
-fn hook(split: &Split) -> Result<&Hook> {
-    match split.kernel.as_slice() {
-        [fragment] => Ok(&fragment.relation.hook),
-        other => Err(Failure::bug("object", format!("{} fragments in one object", other.len()))),
+/// Whose tables stand for all programs'.
+fn first<'a>(parts: &Parts<'a>) -> Result<&'a Lowered> {
+    let first = parts.programs.first().map(|part| part.lowered);
+    match first.filter(|_| parts.programs.len() == parts.split.kernel.len()) {
+        Some(first) => Ok(first),
+        None => Err(Failure::bug("object", "programs and fragments do not belong together")),
     }
+}
+
+fn programs(parts: &Parts<'_>, maps: usize) -> Result<Vec<ProgramInput>> {
+    let program = |(part, fragment): (&Part<'_>, &Fragment)| {
+        let code = isa::assemble(part.code, maps).map_err(|e| Failure::bug("assemble", e.to_string()))?;
+        let section = section_name(&fragment.relation.hook);
+        Ok(ProgramInput { name: part.lowered.func.name.clone(), section, code })
+    };
+    parts.programs.iter().zip(&parts.split.kernel).map(program).collect()
 }
 
 fn map_def(btf: &mut Builder, map: &MapData, split: &Split) -> MapDef {
@@ -194,18 +212,23 @@ fn data(btf: &mut Builder, func: &Func, section: DataSection, global: Global) ->
 }
 
 /// Which of the map references are used; maps proper always are.
-fn used_sections(code: &isa::Assembled, maps: usize) -> Vec<bool> {
-    (0..maps + 2).map(|i| i < maps || code.relocs.iter().any(|reloc| reloc.map.0 as usize == i)).collect()
+fn used_sections(programs: &[ProgramInput], maps: usize) -> Vec<bool> {
+    let relocs = || programs.iter().flat_map(|program| &program.code.relocs);
+    (0..maps + 2).map(|i| i < maps || relocs().any(|reloc| reloc.map.0 as usize == i)).collect()
 }
 
 /// Leaves out data sections that nothing refers to, and numbers the rest anew.
-fn drop_unused(maps: Vec<MapInput>, mut code: isa::Assembled, used: &[bool]) -> (Vec<MapInput>, isa::Assembled) {
+fn drop_unused(
+    maps: Vec<MapInput>,
+    mut programs: Vec<ProgramInput>,
+    used: &[bool],
+) -> (Vec<MapInput>, Vec<ProgramInput>) {
     let before = |index: usize| used.iter().take(index).filter(|used| **used).count();
-    for reloc in &mut code.relocs {
+    for reloc in programs.iter_mut().flat_map(|program| &mut program.code.relocs) {
         reloc.map = isa::MapRef(u32::try_from(before(reloc.map.0 as usize)).unwrap_or(u32::MAX));
     }
     let kept = maps.into_iter().zip(used).filter(|(_, used)| **used).map(|(map, _)| map).collect();
-    (kept, code)
+    (kept, programs)
 }
 
 /// The CO-RE records, in the order of the function's relocations, with the types that they need.
@@ -252,28 +275,32 @@ fn core_input(core: &ir::CoreReloc, spec: &CoreSpec) -> Result<CoreInput> {
 }
 
 fn manifest(parts: &Parts<'_>) -> Result<Manifest> {
-    let func = &parts.lowered.func;
+    let lowered = first(parts)?;
+    let func = &lowered.func;
     let offset = |id: Option<ir::GlobalId>| id.map(|id| func.global(id).offset);
     let params = parts.split.params.iter().enumerate().map(|(i, param)| Parameter {
         name: param.name.clone(),
         ty: param.ty.clone(),
-        offset: offset(parts.lowered.params.get(i).copied().flatten()),
+        offset: offset(lowered.params.get(i).copied().flatten()),
     });
-    let counters = parts
-        .lowered
+    let counters = lowered
         .counters
         .iter()
         .map(|(counter, id)| Variable { name: counter.name().to_string(), offset: func.global(*id).offset });
+    let programs = parts.programs.iter().zip(&parts.split.kernel).map(|(part, fragment)| Program {
+        name: part.lowered.func.name.clone(),
+        hook: fragment.relation.hook.clone(),
+    });
     Ok(Manifest {
         generator: concat!("bpfquery ", env!("CARGO_PKG_VERSION")).to_string(),
         target: parts.target.clone(),
         arch: parts.kernel.identity().arch.clone(),
         sql: parts.sql.to_string(),
-        programs: vec![Program { name: func.name.clone(), hook: hook(parts.split)?.clone() }],
+        programs: programs.collect(),
         checks: parts.checks.clone(),
         params: params.collect(),
-        start_ns: offset(parts.lowered.start_ns),
-        wall_offset: offset(parts.lowered.wall_offset),
+        start_ns: offset(lowered.start_ns),
+        wall_offset: offset(lowered.wall_offset),
         counters: counters.collect(),
         user: parts.split.user.clone(),
     })

@@ -6,5 +6,5 @@ mod build;
 pub mod elf;
 pub mod manifest;
 
-pub use build::{Parts, build, section_name};
+pub use build::{Part, Parts, build, section_name};
 pub use manifest::Manifest;

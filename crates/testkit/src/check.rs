@@ -181,7 +181,9 @@ fn interpret(case: &Case, compiled: &Compiled, snapshots: &mut Snapshots) -> Res
 
 /// What holds for every query.
 fn sound(case: &Case, first: &Compiled, snapshots: &mut Snapshots) -> Result<(), String> {
-    for (stage, func) in [("as lowered", &first.lowered.func), ("after the passes", &first.func)] {
+    let lowered = first.programs.iter().map(|program| ("as lowered", &program.lowered.func));
+    let passed = first.programs.iter().map(|program| ("after the passes", &program.func));
+    for (stage, func) in lowered.chain(passed) {
         ir::verify(func).map_err(|errors| format!("the IR {stage} is not valid: {errors:?}\n{func}"))?;
     }
     match compiled(case, snapshots)? {

@@ -48,6 +48,13 @@ pub struct Trial {
     pub contexts: Vec<[u64; 12]>,
 }
 
+impl Trial {
+    /// Its programs after the passes, as text.
+    pub fn func(&self) -> String {
+        self.compiled.programs.iter().map(|program| program.func.to_string()).collect()
+    }
+}
+
 /// Makes the trial of this seed.
 ///
 /// # Errors
@@ -55,7 +62,7 @@ pub struct Trial {
 pub fn trial(seed: u64, subject: &Subject, kernel: &dyn Kernel, target: Target) -> Result<Trial, String> {
     let query = query(seed, subject.relation, subject.sources);
     let compiled = compiled(&query.sql, kernel, target)?;
-    for func in [&compiled.lowered.func, &compiled.func] {
+    for func in compiled.programs.iter().flat_map(|program| [&program.lowered.func, &program.func]) {
         ir::verify(func).map_err(|errors| format!("{}\nthe IR is not valid: {errors:?}\n{func}", query.sql))?;
     }
     let mut random = Random::new(seed ^ 0x5eed);
@@ -118,5 +125,5 @@ fn line(subject: &Subject, context: &[u64; 12], process: &Process) -> Line {
     if subject.relation.is_none() {
         fields.truncate(2);
     }
-    Line { times: 1, fields }
+    Line { program: 0, times: 1, fields }
 }

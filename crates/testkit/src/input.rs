@@ -4,13 +4,16 @@
 //! # a comment
 //! pid=12 comm=dd ts=1000 args.fd=3 args.path->dentry->d_name.name="x"
 //! 3 x pid=12 filename=fault fail.ringbuf_reserve=0
+//! k1: ts=1500 ret=1
 //! ```
 //!
 //! What must hold: whatever is not understood is an error. Not checked here: whether the relation has these columns.
 
-/// An event: how often it happens, and what is set.
+/// An event: whose it is, how often it happens, and what is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
+    /// `k1:` in front: the program, as the split numbers them; 0 without.
+    pub program: usize,
     /// `3 x` in front; 1 without.
     pub times: u32,
     /// Each name with its value, in order.
@@ -62,7 +65,12 @@ pub fn parse(text: &str) -> Result<Vec<Line>, String> {
 
 fn read_line(line: &str) -> Result<Line, String> {
     let mut rest = line.trim();
-    let mut times = 1;
+    let (mut program, mut times) = (0, 1);
+    if let Some((word, tail)) = rest.split_once(':')
+        && let Some(number) = word.strip_prefix('k').and_then(|number| number.parse().ok())
+    {
+        (program, rest) = (number, tail.trim_start());
+    }
     if let Some((count, tail)) = rest.split_once(" x")
         && let Ok(count) = count.parse()
     {
@@ -75,7 +83,7 @@ fn read_line(line: &str) -> Result<Line, String> {
         fields.push((place(name.trim())?, value));
         rest = tail.trim_start();
     }
-    Ok(Line { times, fields })
+    Ok(Line { program, times, fields })
 }
 
 fn place(text: &str) -> Result<Place, String> {

@@ -5,10 +5,11 @@
 use crate::hit::{Hit, hit};
 use crate::input::Line;
 use crate::rows;
-use bpfquery::Compiled;
+use bpfquery::{Compiled, Program};
 use bpfquery_catalog::{Hook, Kernel, SqlType, parse_duration};
 use bpfquery_codegen::interp::{self, World};
 use bpfquery_codegen::ir::{Func, Global, GlobalId};
+use bpfquery_codegen::lower::Lowered;
 use bpfquery_exec::{Engine, Entry};
 use bpfquery_object::manifest::{GROUPS, Parameter, ROWS, param_bytes};
 use bpfquery_plan::{Datum, Param};
@@ -49,43 +50,52 @@ pub struct Outcome {
 /// Events that do not fit the relation; a trap; results that are not the same.
 pub fn run(compiled: &Compiled, kernel: &dyn Kernel, lines: &[Line], setup: &Setup) -> Result<Outcome, String> {
     let hits = hits(compiled, kernel, lines)?;
-    let lowered = run_function(compiled, &compiled.lowered.func, &hits, setup)?;
-    let optimised = run_function(compiled, &compiled.func, &hits, setup)?;
+    let lowered = run_functions(compiled, |program| &program.lowered.func, &hits, setup)?;
+    let optimised = run_functions(compiled, |program| &program.func, &hits, setup)?;
     if lowered != optimised {
         return Err(format!("the passes changed the result: {lowered:?} became {optimised:?}"));
     }
     Ok(optimised)
 }
 
-/// Every hit in order; a query without FROM has one.
-fn hits(compiled: &Compiled, kernel: &dyn Kernel, lines: &[Line]) -> Result<Vec<Hit>, String> {
-    let relation = &compiled.split.kernel.first().ok_or("the query has no kernel part")?.relation;
-    let context = compiled.lowered.func.context.bytes as usize;
-    let once = [Line { times: 1, fields: Vec::new() }];
-    let lines = if relation.hook == Hook::Once && lines.is_empty() { &once } else { lines };
+/// Every hit in order, with the program that it is one of; a query without FROM has one.
+fn hits(compiled: &Compiled, kernel: &dyn Kernel, lines: &[Line]) -> Result<Vec<(usize, Hit)>, String> {
+    let first = compiled.split.kernel.first().ok_or("the query has no kernel part")?;
+    let once = [Line { program: 0, times: 1, fields: Vec::new() }];
+    let lines = if first.relation.hook == Hook::Once && lines.is_empty() { &once } else { lines };
     let mut hits = Vec::new();
     for line in lines {
+        let found = compiled.split.kernel.get(line.program).zip(compiled.programs.get(line.program));
+        let (fragment, program) = found.ok_or_else(|| format!("there is no program k{}", line.program))?;
+        let context = program.lowered.func.context.bytes as usize;
         for _ in 0..line.times {
-            hits.push(hit(kernel, relation, context, line)?);
+            hits.push((line.program, hit(kernel, &fragment.relation, context, line)?));
         }
     }
     Ok(hits)
 }
 
-fn run_function(compiled: &Compiled, func: &Func, hits: &[Hit], setup: &Setup) -> Result<Outcome, String> {
+fn run_functions<'a>(
+    compiled: &'a Compiled,
+    stage: impl Fn(&'a Program) -> &'a Func,
+    hits: &[(usize, Hit)],
+    setup: &Setup,
+) -> Result<Outcome, String> {
+    let funcs: Vec<&Func> = compiled.programs.iter().map(stage).collect();
+    let first = compiled.programs.first().ok_or("the query has no kernel part")?;
     let params = parameters(&compiled.split.params, setup)?;
-    let mut world = World::new([func], setup.cpus).map_err(|error| format!("{error:?}"))?;
-    preset(compiled, func, &mut world, &params, setup)?;
+    let mut world = World::new(funcs.iter().copied(), setup.cpus).map_err(|error| format!("{error:?}"))?;
+    preset(compiled, &first.lowered, &mut world, &params, setup)?;
     let mut engine = Engine::new(compiled.split.user.clone(), params, setup.wall_offset);
     let mut rows = String::new();
-    for hit in hits {
+    for (program, hit) in hits {
         if engine.is_done() {
             break;
         }
         world.kernel = hit.kernel.clone();
         world.user = hit.user.clone();
         hit.failures.iter().for_each(|(helper, result)| world.fail_next(*helper, *result));
-        interp::run(func, &mut world, &hit.event)
+        interp::run(funcs[*program], &mut world, &hit.event)
             .map_err(|trap| format!("the program did what is forbidden: {trap}"))?;
         for record in world.take_records(ROWS) {
             engine.push(&record).map_err(|error| format!("{error:?}"))?;
@@ -95,20 +105,26 @@ fn run_function(compiled: &Compiled, func: &Func, hits: &[Hit], setup: &Setup) -
     if let Some(entries) = world.entries(GROUPS) {
         emit(&mut engine, entries, compiled, &mut rows)?;
     }
-    Ok(Outcome { rows, losses: losses(compiled, func, &world) })
+    Ok(Outcome { rows, losses: losses(&first.lowered, &world) })
 }
 
 /// Writes what the loader writes into `.rodata`.
-fn preset(compiled: &Compiled, func: &Func, world: &mut World, params: &[Datum], setup: &Setup) -> Result<(), String> {
+fn preset(
+    compiled: &Compiled,
+    lowered: &Lowered,
+    world: &mut World,
+    params: &[Datum],
+    setup: &Setup,
+) -> Result<(), String> {
     let mut put = |id: Option<GlobalId>, bytes: &[u8]| {
         if let Some(id) = id {
-            let at = func.global(id).offset as usize;
+            let at = lowered.func.global(id).offset as usize;
             world.section_mut(Global::Rodata)[at..at + bytes.len()].copy_from_slice(bytes);
         }
     };
-    put(compiled.lowered.start_ns, &setup.start.to_le_bytes());
-    put(compiled.lowered.wall_offset, &setup.wall_offset.to_le_bytes());
-    for ((param, value), id) in compiled.split.params.iter().zip(params).zip(&compiled.lowered.params) {
+    put(lowered.start_ns, &setup.start.to_le_bytes());
+    put(lowered.wall_offset, &setup.wall_offset.to_le_bytes());
+    for ((param, value), id) in compiled.split.params.iter().zip(params).zip(&lowered.params) {
         let parameter = Parameter { name: param.name.clone(), ty: param.ty.clone(), offset: None };
         put(*id, &param_bytes(&parameter, value)?);
     }
@@ -166,10 +182,10 @@ fn emit(
     Ok(())
 }
 
-fn losses(compiled: &Compiled, func: &Func, world: &World) -> String {
+fn losses(lowered: &Lowered, world: &World) -> String {
     let mut text = String::new();
-    for (counter, id) in &compiled.lowered.counters {
-        let at = func.global(*id).offset as usize;
+    for (counter, id) in &lowered.counters {
+        let at = lowered.func.global(*id).offset as usize;
         let bytes = world.section(Global::Bss).get(at..at + 8).unwrap_or_default();
         let count = bytes.iter().rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
         if count > 0 {

@@ -172,10 +172,20 @@ impl Builder {
         self.define(Op::SlotAddr(slot))
     }
 
-    /// Declares a map.
+    /// Starts with the tables of another program of the same object, so that both number them alike.
+    pub fn adopt(&mut self, other: &Func) {
+        self.func.maps.clone_from(&other.maps);
+        self.func.globals.clone_from(&other.globals);
+        self.func.cores.clone_from(&other.cores);
+    }
+
+    /// Declares a map, unless it is one that is known.
     pub fn map(&mut self, map: MapData) -> MapId {
-        let id = MapId(next(self.func.maps.len()));
-        self.func.maps.push(map);
+        let known = self.func.maps.iter().position(|known| *known == map);
+        let id = MapId(next(known.unwrap_or(self.func.maps.len())));
+        if known.is_none() {
+            self.func.maps.push(map);
+        }
         id
     }
 

@@ -51,16 +51,55 @@ pub struct Lowered {
     pub counters: Vec<(Counter, GlobalId)>,
 }
 
-/// Lowers one fragment. `name` is the program's.
-pub fn lower(name: &str, fragment: &Fragment, params: &[Param], facts: &Facts) -> Result<Lowered> {
+/// A fragment to be lowered.
+#[derive(Clone, Debug)]
+pub struct Unit<'a> {
+    /// The program's name.
+    pub name: String,
+    /// What it does.
+    pub fragment: &'a Fragment,
+    /// What its columns need to know of the kernel.
+    pub facts: Facts,
+}
+
+/// Lowers the fragments of one object. Maps, variables and relocations are the object's: all functions have the same tables.
+pub fn lower(units: &[Unit<'_>], params: &[Param]) -> Result<Vec<Lowered>> {
+    let mut done: Vec<Lowered> = Vec::new();
+    let mut globals = Globals { params: vec![None; params.len()], ..Globals::default() };
+    for unit in units {
+        let (lowered, known) = lower_one(unit, params, done.last().map(|before| &before.func), &globals)?;
+        globals = known;
+        done.push(lowered);
+    }
+    let last = done.last().cloned();
+    for (lowered, Lowered { func: last, .. }) in done.iter_mut().zip(last.iter().cycle()) {
+        lowered.func.maps.clone_from(&last.maps);
+        lowered.func.globals.clone_from(&last.globals);
+        lowered.func.cores.clone_from(&last.cores);
+        globals.describe(lowered);
+    }
+    Ok(done)
+}
+
+fn lower_one(
+    unit: &Unit<'_>,
+    params: &[Param],
+    before: Option<&Func>,
+    globals: &Globals,
+) -> Result<(Lowered, Globals)> {
     let mut memory = memory::Plan::default();
     // The first try learns how much memory the buffers need; if it is more than the stack has, the second try puts the
     // large ones into per-CPU scratch memory.
     loop {
-        let (lowered, needed) = Lowerer::new(name, fragment, params, facts, memory).run()?;
+        let mut lowerer = Lowerer::new(unit, params, memory);
+        if let Some(before) = before {
+            lowerer.build.adopt(before);
+        }
+        lowerer.globals = globals.clone();
+        let (lowered, globals, needed) = lowerer.run()?;
         match needed {
             Some(more) if more != memory => memory = more,
-            _ => return Ok(lowered),
+            _ => return Ok((lowered, globals)),
         }
     }
 }
@@ -82,7 +121,7 @@ struct Lowerer<'a> {
     exit: Block,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Globals {
     rodata: u32,
     bss: u32,
@@ -92,25 +131,29 @@ struct Globals {
     counters: Vec<(Counter, GlobalId)>,
 }
 
+impl Globals {
+    /// Tells where the loader finds them.
+    fn describe(&self, lowered: &mut Lowered) {
+        lowered.start_ns = self.start_ns;
+        lowered.wall_offset = self.wall_offset;
+        lowered.params.clone_from(&self.params);
+        lowered.counters.clone_from(&self.counters);
+    }
+}
+
 impl<'a> Lowerer<'a> {
-    fn new(
-        name: &str,
-        fragment: &'a Fragment,
-        params: &'a [Param],
-        facts: &'a Facts,
-        memory: memory::Plan,
-    ) -> Lowerer<'a> {
-        let (mut build, context) = Builder::new(name, column::context(&fragment.relation.hook));
+    fn new(unit: &'a Unit<'a>, params: &'a [Param], memory: memory::Plan) -> Lowerer<'a> {
+        let fragment = unit.fragment;
+        let (mut build, context) = Builder::new(&unit.name, column::context(&fragment.relation.hook));
         build.set_span(fragment.span);
         let exit = build.block();
-        let globals = Globals { params: vec![None; params.len()], ..Globals::default() };
         Lowerer {
             build,
             context,
             fragment,
             params,
-            facts,
-            globals,
+            facts: &unit.facts,
+            globals: Globals::default(),
             memory: memory::Buffers::new(memory),
             now: None,
             known: vec![BTreeMap::new()],
@@ -118,24 +161,25 @@ impl<'a> Lowerer<'a> {
         }
     }
 
-    fn run(mut self) -> Result<(Lowered, Option<memory::Plan>)> {
+    fn run(mut self) -> Result<(Lowered, Globals, Option<memory::Plan>)> {
         self.fragment()?;
         let needed = self.memory.needed();
         let mut func = self.build.finish();
         // A NULL literal, or a condition that cannot be NULL, leaves blocks behind that nothing goes to.
         crate::passes::cfg::remove_unreachable(&mut func);
-        let lowered = Lowered {
-            func,
-            start_ns: self.globals.start_ns,
-            wall_offset: self.globals.wall_offset,
-            params: self.globals.params,
-            counters: self.globals.counters,
-        };
-        Ok((lowered, needed))
+        let mut lowered =
+            Lowered { func, start_ns: None, wall_offset: None, params: Vec::new(), counters: Vec::new() };
+        self.globals.describe(&mut lowered);
+        Ok((lowered, self.globals, needed))
     }
 
-    /// Declares a variable in `.rodata` (with its initial bytes) or `.bss` (zero).
+    /// Declares a variable in `.rodata` (with its initial bytes) or `.bss` (zero); one that another program of the object has
+    /// declared stays the one.
     fn global(&mut self, name: String, section: Global, init: Vec<u8>) -> GlobalId {
+        let same = |known: &GlobalData| (&known.name, known.section, &known.init) == (&name, section, &init);
+        if let Some(at) = self.build.func().globals.iter().position(same) {
+            return GlobalId(u32::try_from(at).unwrap_or(u32::MAX));
+        }
         let size = if init.is_empty() { 8 } else { u32::try_from(init.len()).unwrap_or(u32::MAX) };
         let at = match section {
             Global::Rodata => &mut self.globals.rodata,

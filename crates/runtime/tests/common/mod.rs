@@ -5,7 +5,7 @@
 #![allow(dead_code, unsafe_code, reason = "each test uses a part of it; the workload is made of system calls")]
 
 use bpfquery_catalog::Kernel;
-use bpfquery_codegen::lower::{Facts, Lowered, lower};
+use bpfquery_codegen::lower::{Facts, Unit, lower};
 use bpfquery_codegen::{emit, passes};
 use bpfquery_diag::{Result, render};
 use bpfquery_host::Live;
@@ -35,10 +35,11 @@ fn object(name: &str, sql: &str) -> Result<Vec<u8>> {
     let bound = bpfquery_sql::bind(&bpfquery_sql::parse(sql)?, &kernel, &bpfquery_sql::BindOptions { pid: None })?;
     let split = split(&optimise(bound)?.0)?;
     let fragment = &split.kernel[0];
-    let lowered = lower(name, fragment, &split.params, &Facts::default())?;
+    let unit = Unit { name: name.to_string(), fragment, facts: Facts::default() };
+    let lowered = lower(&[unit], &split.params)?.remove(0);
     let mut func = lowered.func.clone();
     passes::run(&mut func)?;
-    let program = emit::generate(&func, emit::Target { isa_v4: false })?;
+    let code = emit::generate(&func, emit::Target { isa_v4: false })?;
     let mut used = BTreeSet::new();
     let mut note = |expr: &Expr| {
         expr.walk(&mut |part| {
@@ -54,8 +55,7 @@ fn object(name: &str, sql: &str) -> Result<Vec<u8>> {
     bpfquery_object::build(&bpfquery_object::Parts {
         sql,
         split: &split,
-        lowered: &Lowered { func, ..lowered.clone() },
-        program: &program,
+        programs: vec![bpfquery_object::Part { lowered: &lowered, code: &code }],
         checks: bpfquery_catalog::checks(&fragment.relation, &used),
         target: "portable".into(),
         kernel: &kernel,

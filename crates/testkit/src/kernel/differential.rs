@@ -51,13 +51,13 @@ fn agree(seed: u64, subject: &Subject, kernel: &Live, process: &Process) -> Resu
     let target = if seed.is_multiple_of(2) { Target::Portable } else { Target::This };
     let trial = trial(seed, subject, kernel, target)?;
     let expected = interpret(&trial, subject, kernel, target, process)?;
-    let found = in_kernel(&trial).map_err(|why| format!("{}\n{why}\n{}", trial.query.sql, trial.compiled.func))?;
+    let found = in_kernel(&trial).map_err(|why| format!("{}\n{why}\n{}", trial.query.sql, trial.func()))?;
     if expected.rows == found.rows {
         return Ok(());
     }
     Err(format!(
         "{}\nparameters {:?}\ncontexts {:?}\nthe interpreter:\n{}the kernel:\n{}{}",
-        trial.query.sql, trial.query.params, trial.contexts, expected.rows, found.rows, trial.compiled.func
+        trial.query.sql, trial.query.params, trial.contexts, expected.rows, found.rows, trial.func()
     ))
 }
 

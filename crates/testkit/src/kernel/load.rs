@@ -4,7 +4,7 @@ use super::{Features, Skip, Verdict};
 use crate::case::Case;
 use crate::check::{PIDS, with_pids};
 use crate::compare::differ;
-use bpfquery::{Options, Target, compile};
+use bpfquery::{Compiled, Options, Target, compile};
 use bpfquery_catalog::Kernel;
 use bpfquery_diag::{Failure, render};
 use bpfquery_host::Live;
@@ -25,10 +25,15 @@ pub(crate) fn load(case: &Case, kernel: &Live, features: &Features) -> Verdict {
         let open = ObjectBuilder::default().open_memory(&compiled.object).map_err(|error| format!("{error:?}"));
         let loaded = open.and_then(super::libbpf::load).and_then(|object| verified(case, kernel, &object));
         if let Err(why) = loaded {
-            return Verdict::Failed(format!("target {target:?}: {why}\n{}", compiled.func));
+            return Verdict::Failed(format!("target {target:?}: {why}\n{}", text(&compiled)));
         }
     }
     Verdict::Passed
+}
+
+/// The programs after the passes.
+fn text(compiled: &Compiled) -> String {
+    compiled.programs.iter().map(|program| program.func.to_string()).collect()
 }
 
 /// Holds what the verifier did against the section `verifier`, or that of this kernel (`verifier 6.1`), if there is one.

@@ -1,0 +1,98 @@
+//! A tracer that runs: bpfquery, the C loader or bpftrace.
+//!
+//! What must hold: it is live when [`Tracer::start`] returns; dropped, it is gone. It has a processor that the load has not.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A running tracer.
+#[derive(Debug)]
+pub(crate) struct Tracer {
+    child: Child,
+    lines: Receiver<String>,
+    said: String,
+}
+
+impl Tracer {
+    /// Starts it, with its rows going nowhere, and waits until it says that it is attached.
+    pub(crate) fn start(mut command: Command) -> Result<Tracer, String> {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
+        let stderr = child.stderr.take().ok_or("a child without stderr")?;
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(stderr).lines();
+            lines.map_while(Result::ok).take_while(|line| sender.send(line.clone()).is_ok()).for_each(drop);
+        });
+        let mut tracer = Tracer { child, lines, said: String::new() };
+        tracer.wait_until_attached().map(|()| tracer)
+    }
+
+    fn wait_until_attached(&mut self) -> Result<(), String> {
+        let until = Instant::now() + LIMIT;
+        while let Ok(line) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if line.starts_with("attached") {
+                return Ok(());
+            }
+            self.said.push_str(&line);
+            self.said.push('\n');
+        }
+        Err(if self.said.is_empty() { "it is not live in time".to_string() } else { self.said.trim().to_string() })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it by SIGINT; what it said after it was attached.
+    pub(crate) fn stop(mut self) -> Result<String, String> {
+        self.signal(Signal::SIGINT);
+        let until = Instant::now() + LIMIT;
+        let status = loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)),
+                Ok(None) => return Err("it does not end in time".to_string()),
+                Err(error) => return Err(error.to_string()),
+            }
+        };
+        let said = std::mem::take(&mut self.said);
+        let said = said + &self.lines.iter().collect::<Vec<_>>().join("\n");
+        if status.success() { Ok(said) } else { Err(format!("{status}: {}", said.trim())) }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It may have ended by itself, which the waiting sees.
+        let _ = i32::try_from(self.child.id()).map(|pid| kill(Pid::from_raw(pid), signal));
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// A command on this processor.
+pub(crate) fn on(cpu: usize, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", &cpu.to_string()]).arg(program);
+    command
+}
+
+/// The same at real-time priority, so that what the machine does meanwhile waits.
+pub(crate) fn first_on(cpu: usize, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", &cpu.to_string(), "chrt", "--fifo", "1"]).arg(program);
+    command
+}
