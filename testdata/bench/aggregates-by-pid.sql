@@ -1,3 +1,4 @@
+-- row: 5
 -- title: count, sum, min, max, avg by pid
 -- load: read 0 300000
 -- hooks: syscalls/sys_enter_read

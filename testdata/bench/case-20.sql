@@ -1,3 +1,4 @@
+-- row: 13
 -- title: CASE with 20 arms as the key
 -- load: getpgid 0 300000
 -- hooks: raw_syscalls/sys_enter

@@ -1,3 +1,4 @@
+-- row: 11
 -- title: stream of 12 columns, three of them text
 -- load: renameat2 50000 25000
 -- hooks: syscalls/sys_enter_renameat2

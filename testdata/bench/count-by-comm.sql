@@ -1,3 +1,4 @@
+-- row: 1
 -- title: count by comm, raw_syscalls sys_enter
 -- load: getpgid 0 300000
 -- hooks: raw_syscalls/sys_enter

@@ -1,3 +1,4 @@
+-- row: 7
 -- title: count by cpu
 -- load: getpgid 0 300000
 -- hooks: raw_syscalls/sys_enter

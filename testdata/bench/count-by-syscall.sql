@@ -1,3 +1,4 @@
+-- row: 8
 -- title: count by syscall number
 -- load: getpgid 0 300000
 -- hooks: raw_syscalls/sys_enter

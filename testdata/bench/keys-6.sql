@@ -1,3 +1,4 @@
+-- row: 12
 -- title: GROUP BY of six keys
 -- load: getpgid 0 300000
 -- hooks: raw_syscalls/sys_enter

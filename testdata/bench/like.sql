@@ -1,3 +1,4 @@
+-- row: 14
 -- title: LIKE 'prefix%' on comm
 -- load: getpgid 0 300000
 -- hooks: raw_syscalls/sys_enter

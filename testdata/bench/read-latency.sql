@@ -1,3 +1,4 @@
+-- row: 3
 -- title: enter and exit of read joined by tid, log2 histogram by comm
 -- load: read 0 300000
 -- hooks: syscalls/sys_enter_read syscalls/sys_exit_read

@@ -1,3 +1,4 @@
+-- row: 10
 -- title: a WHERE that rejects every event (pid = other)
 -- load: getpgid 0 300000
 -- hooks: raw_syscalls/sys_enter

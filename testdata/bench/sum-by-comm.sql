@@ -1,3 +1,4 @@
+-- row: 6
 -- title: count, sum by comm
 -- load: read 0 300000
 -- hooks: syscalls/sys_enter_read

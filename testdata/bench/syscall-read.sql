@@ -1,3 +1,4 @@
+-- row: 4
 -- title: latency of read by comm, through `syscall.read`
 -- load: read 0 300000
 -- hooks: syscalls/sys_enter_read syscalls/sys_exit_read

@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn what_the_kernel_says_of_a_program_is_read() {
-        let text = "pos:\t0\nflags:\t02\nprog_type:\t5\nprog_jited:\t1\nprog_id:\t77\nrun_time_ns:\t1200\nrun_cnt:\t10\n";
+        let text =
+            "pos:\t0\nflags:\t02\nprog_type:\t5\nprog_jited:\t1\nprog_id:\t77\nrun_time_ns:\t1200\nrun_cnt:\t10\n";
         assert_eq!(program(text), Some((77, Runs { kind: 5, count: 10, ns: 1200 })));
         assert_eq!(program("pos:\t0\nmap_id:\t3\n"), None);
     }

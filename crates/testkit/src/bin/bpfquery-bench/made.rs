@@ -19,7 +19,8 @@ impl Made {
     pub(crate) fn new(from: &Path, into: &Path, bpftool: &Path) -> Result<Made, String> {
         std::fs::create_dir_all(into).map_err(|error| format!("{}: {error}", into.display()))?;
         let made = Made { from: from.to_path_buf(), into: into.to_path_buf() };
-        let types = output(Command::new(bpftool).args(["btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c"]))?;
+        let types =
+            output(Command::new(bpftool).args(["btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c"]))?;
         let header = into.join("vmlinux.h");
         std::fs::write(&header, types).map_err(|error| format!("{}: {error}", header.display()))?;
         let mut gcc = Command::new("gcc");
