@@ -1,4 +1,4 @@
-//! The bytes of a BTF section: the header, and one linear scan that finds where each type starts.
+//! The bytes of a BTF section: the header, the length of a type, and a scan of all of them.
 //!
 //! After `scan`:
 //! - every type lies wholly within the type section, its elements included;
@@ -129,53 +129,66 @@ pub(crate) fn vlen_of(info: u32) -> u32 {
     info & 0x00ff_ffff
 }
 
-/// What one pass over the type section finds.
+/// What a pass over all of the type section finds.
 pub(crate) struct Scan {
-    /// The byte offset of each type in the type section.
-    pub(crate) offsets: Vec<u32>,
+    /// How many types there are.
+    pub(crate) count: u32,
     /// The largest type id mentioned.
     pub(crate) max_id: u32,
     /// The largest string offset mentioned.
     pub(crate) max_name: u32,
 }
 
-/// Finds every type. `layout` is the layout section, by which kinds newer than this code are stepped over.
+/// Looks at every type and all of its elements. `layout` is the layout section, by which kinds newer than this code are
+/// stepped over.
 pub(crate) fn scan(types: &[u8], layout: &[u8]) -> Result<Scan> {
-    // A vmlinux type takes 24 bytes on average; the guess saves most of the growing, and is bounded by the input.
-    let mut found = Scan { offsets: Vec::with_capacity(types.len() / 24), max_id: 0, max_name: 0 };
+    let mut found = Scan { count: 0, max_id: 0, max_name: 0 };
     let mut at = 0;
     while at < types.len() {
         let rest = &types[at..];
-        let len = found.one_type(rest, layout).ok_or_else(|| malformed(&found, rest))?;
-        found.offsets.push(at as u32);
+        let len = type_len(rest, layout).ok_or_else(|| malformed(&found, rest))?;
+        found.one_type(&rest[..len]);
+        found.count += 1;
         at += len;
     }
     Ok(found)
 }
 
 fn malformed(found: &Scan, rest: &[u8]) -> Error {
-    let (nth, kind) = (found.offsets.len() + 1, kind_of(u32_at(rest, 4)));
+    let (nth, kind) = (found.count + 1, kind_of(u32_at(rest, 4)));
     Error::new(format!("BTF type number {nth} (kind {kind}) is unknown or goes beyond the end of the type section"))
 }
 
+/// The length in bytes of the type that `rest` starts with; `None` where it does not fit or its kind has no known layout.
+/// All of a vmlinux's types pass through here, each telling where the next one starts.
+#[inline]
+pub(crate) fn type_len(rest: &[u8], layout: &[u8]) -> Option<usize> {
+    let info = u32_at(rest.get(..TYPE_HEADER)?, 4);
+    let kind = kind_of(info);
+    let len = match SHAPES.get(usize::from(kind)) {
+        Some(shape) if kind != 0 => {
+            let elements = if shape.each == 0 { 0 } else { vlen_of(info) as usize };
+            TYPE_HEADER + 4 * (usize::from(shape.fixed) + elements * usize::from(shape.each))
+        }
+        _ => unknown_len(info, layout)?,
+    };
+    (len <= rest.len()).then_some(len)
+}
+
 impl Scan {
-    /// Takes one type in and returns its length; `None` where it does not fit or its kind has no known layout.
-    fn one_type(&mut self, rest: &[u8], layout: &[u8]) -> Option<usize> {
-        let head = rest.get(..TYPE_HEADER)?;
-        let (info, third) = (u32_at(head, 4), u32_at(head, 8));
-        self.max_name = self.max_name.max(u32_at(head, 0));
+    /// Takes one type in, which is there in full length.
+    fn one_type(&mut self, bytes: &[u8]) {
+        let (info, third) = (u32_at(bytes, 4), u32_at(bytes, 8));
+        self.max_name = self.max_name.max(u32_at(bytes, 0));
         let kind = kind_of(info);
-        let Some(shape) = SHAPES.get(usize::from(kind)).filter(|_| kind != 0) else {
-            return unknown_len(info, layout).filter(|len| *len <= rest.len());
-        };
+        let (Some(shape), Some(body)) = (SHAPES.get(usize::from(kind)), bytes.get(TYPE_HEADER..)) else { return };
+        if kind == 0 {
+            return;
+        }
         if shape.refers {
             self.max_id = self.max_id.max(third);
         }
-        let elements = if shape.each == 0 { 0 } else { vlen_of(info) as usize };
-        let len = TYPE_HEADER + 4 * (usize::from(shape.fixed) + elements * usize::from(shape.each));
-        let body = rest.get(TYPE_HEADER..len)?;
         self.references(*shape, body);
-        Some(len)
     }
 
     /// Notes the ids and names of the words after a type's header. Most of a BTF's bytes pass through here, in arrays

@@ -172,8 +172,8 @@ impl Kernel for Live {
             return Ok(known.clone());
         }
         let parsed = match self.map.and_then(|map| map(&self.btf_dir().join("vmlinux"))) {
-            Some(lent) => Btf::parse(Bytes(lent)),
-            None => Btf::parse(self.vmlinux_bytes()?),
+            Some(lent) => Btf::trust(Bytes(lent)),
+            None => Btf::trust(self.vmlinux_bytes()?),
         };
         let parsed = parsed.map_err(|error| Failure::io("read the kernel's BTF", error))?;
         Ok(self.btf.get_or_init(|| Arc::new(parsed)).clone())
