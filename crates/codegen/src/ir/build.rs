@@ -3,6 +3,7 @@
 //! The builder writes at the end of the current block. It types every value as it is made; that what it makes is
 //! right as a whole is the verifier's business.
 
+use super::dominance::Dominance;
 use super::{
     Access, BinOp, Block, BlockData, Cond, Context, CoreId, CoreReloc, Func, GlobalData, GlobalId, Inst, InstData,
     MapData, MapId, Op, PtrKind, SlotData, SlotId, Terminator, Type, Value, ValueData,
@@ -16,6 +17,7 @@ pub struct Builder {
     func: Func,
     current: Block,
     span: Span,
+    dominance: Dominance,
 }
 
 fn next(len: usize) -> u32 {
@@ -37,7 +39,7 @@ impl Builder {
             globals: Vec::new(),
             cores: Vec::new(),
         };
-        let mut builder = Builder { func, current: Block(0), span: Span::default() };
+        let mut builder = Builder { func, current: Block(0), span: Span::default(), dominance: Dominance::default() };
         let entry = builder.block();
         let ctx = builder.param(entry, Type::ptr(PtrKind::Context));
         (builder, ctx)
@@ -66,6 +68,7 @@ impl Builder {
     /// A new, empty block.
     pub fn block(&mut self) -> Block {
         let block = Block(next(self.func.blocks.len()));
+        self.dominance.block();
         self.func.blocks.push(BlockData {
             params: Vec::new(),
             insts: Vec::new(),
@@ -92,7 +95,14 @@ impl Builder {
 
     /// Goes on at the end of this block.
     pub fn switch_to(&mut self, block: Block) {
+        self.dominance.begin(block);
         self.current = block;
+    }
+
+    /// Whether every way to the current block passes this one: what was computed there is known here. Ways to the current
+    /// block that are written later, other than from below it, must not be.
+    pub fn is_behind(&mut self, block: Block) -> bool {
+        self.dominance.dominates(block, self.current)
     }
 
     /// The block that is being written.
@@ -223,6 +233,9 @@ impl Builder {
 
     fn terminate(&mut self, terminator: Terminator) {
         let span = self.span;
+        for (target, _) in terminator.targets() {
+            self.dominance.way(self.current, target);
+        }
         let block = &mut self.func.blocks[self.current.index()];
         block.terminator = terminator;
         block.span = span;

@@ -25,6 +25,7 @@
 
 mod build;
 mod cfg;
+mod dominance;
 mod entity;
 mod func;
 mod names;

@@ -34,8 +34,7 @@ impl Lowerer<'_> {
             ExprKind::And(list) => self.all(list, to, false),
             // a OR b = NOT (NOT a AND NOT b), also where one is NULL.
             ExprKind::Or(list) => self.all(list, Ways { yes: to.no, no: to.yes, null: to.null }, true),
-            // Where the operand is NULL its reads were not made: they are not known afterwards.
-            ExprKind::IsNull(a) => self.scoped(|this| this.is_null(a, to)),
+            ExprKind::IsNull(a) => self.is_null(a, to),
             ExprKind::Compare(op, a, b) if a.ty.is_text() || b.ty.is_text() => self.compare_text(expr, *op, a, b, to),
             ExprKind::Compare(op, a, b) => self.compare(expr, *op, a, b, to),
             _ => {
@@ -52,7 +51,7 @@ impl Lowerer<'_> {
     fn all(&mut self, list: &[Expr], to: Ways, negated: bool) -> Result<()> {
         let step = |this: &mut Self, expr: &Expr, yes: Block, null: Block| {
             let ways = if negated { Ways { yes: to.no, no: yes, null } } else { Ways { yes, no: to.no, null } };
-            this.scoped(|this| this.ways(expr, ways))
+            this.ways(expr, ways)
         };
         let mut unknown: Option<Block> = None;
         for (i, expr) in list.iter().enumerate() {

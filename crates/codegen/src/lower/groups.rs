@@ -129,7 +129,7 @@ impl Lowerer<'_> {
             same.sort_by_key(|&i| slots[i].op == SlotOp::Count);
             same.iter().for_each(|&i| done[i] = true);
             let skip = self.build.block();
-            self.scoped(|this| this.update_shared(state, slots, &same, entry, skip))?;
+            self.update_shared(state, slots, &same, entry, skip)?;
             self.build.jump(skip, &[]);
             self.build.switch_to(skip);
         }

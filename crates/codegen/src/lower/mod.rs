@@ -16,6 +16,7 @@ mod counter;
 mod field;
 mod fragment;
 mod groups;
+mod known;
 mod memory;
 mod rows;
 mod scalar;
@@ -24,8 +25,9 @@ mod text;
 use crate::ir::{Block, Builder, Func, Global, GlobalData, GlobalId, Value};
 use bpfquery_catalog::FieldPath;
 use bpfquery_diag::Result;
-use bpfquery_plan::{Expr, Fragment, Param};
-use std::collections::BTreeMap;
+use bpfquery_plan::{Fragment, Param};
+
+use known::key;
 
 pub use counter::Counter;
 
@@ -115,8 +117,7 @@ struct Lowerer<'a> {
     memory: memory::Buffers,
     /// The one reading of the clock, once it dominates what follows.
     now: Option<Value>,
-    /// Values of reads that dominate the current place, by the read's text.
-    known: Vec<BTreeMap<String, Value>>,
+    known: known::Known,
     /// Returns 0.
     exit: Block,
 }
@@ -156,7 +157,7 @@ impl<'a> Lowerer<'a> {
             globals: Globals::default(),
             memory: memory::Buffers::new(memory),
             now: None,
-            known: vec![BTreeMap::new()],
+            known: known::Known::default(),
             exit,
         }
     }
@@ -189,33 +190,4 @@ impl<'a> Lowerer<'a> {
         *at += size.next_multiple_of(8);
         self.build.global(GlobalData { name, section, offset, size, init })
     }
-
-    /// Lowers what only runs on some paths: values read there are not known afterwards.
-    fn scoped<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.known.push(BTreeMap::new());
-        let result = body(self);
-        self.known.pop();
-        result
-    }
-
-    fn known(&self, key: &str) -> Option<Value> {
-        self.known.iter().rev().find_map(|scope| scope.get(key)).copied()
-    }
-
-    fn remember(&mut self, key: String, value: Value) {
-        if let Some(scope) = self.known.last_mut() {
-            scope.insert(key, value);
-        }
-    }
-}
-
-/// The text by which equal reads are known as equal: the expression without its places.
-fn key(expr: &Expr) -> String {
-    fn strip(expr: &mut Expr) {
-        expr.span = bpfquery_diag::Span::default();
-        expr.children_mut().into_iter().for_each(strip);
-    }
-    let mut bare = expr.clone();
-    strip(&mut bare);
-    format!("{bare:?}")
 }

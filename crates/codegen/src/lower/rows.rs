@@ -38,6 +38,9 @@ impl Lowerer<'_> {
     /// Writes values to the fields of a layout at `base`. With `padded`, texts have zeros behind them, and a field that is NULL
     /// is zero because the memory was.
     pub(super) fn fill(&mut self, layout: &Layout, values: &[Expr], base: Value, padded: bool) -> Result<()> {
+        if let (Some((offset, bytes)), false, true) = (layout.nulls, padded, has_one_nullable(layout)) {
+            return self.fill_with_one_nullable(layout, values, base, offset_of(offset)?, bytes);
+        }
         let mut nulls = self.build.iconst(0);
         for (field, expr) in layout.fields.iter().zip(values) {
             nulls = match field.null_bit {
@@ -58,6 +61,36 @@ impl Lowerer<'_> {
         Ok(())
     }
 
+    /// Its null bit is stored as 0 before, and again where it turns out to be 1: the usual way keeps no register for it.
+    fn fill_with_one_nullable(
+        &mut self,
+        layout: &Layout,
+        values: &[Expr],
+        base: Value,
+        nulls: i16,
+        bytes: u32,
+    ) -> Result<()> {
+        let access = Access::of_bytes(bytes).ok_or_else(|| Failure::bug("lower", "null bits"))?;
+        let zero = self.build.iconst(0);
+        self.build.store(access, base, nulls, zero);
+        for (field, expr) in layout.fields.iter().zip(values) {
+            let Some(bit) = field.null_bit else {
+                let never = self.exit;
+                self.field_value(field, expr, base, false, never)?;
+                continue;
+            };
+            let (null, join) = (self.build.block(), self.build.block());
+            self.field_value(field, expr, base, false, null)?;
+            self.build.jump(join, &[]);
+            self.build.switch_to(null);
+            let bits = self.build.iconst(1 << bit);
+            self.build.store(access, base, nulls, bits);
+            self.build.jump(join, &[]);
+            self.build.switch_to(join);
+        }
+        Ok(())
+    }
+
     fn nullable_field(
         &mut self,
         field: &Field,
@@ -69,7 +102,7 @@ impl Lowerer<'_> {
     ) -> Result<Value> {
         let (null, join) = (self.build.block(), self.build.block());
         let merged = self.build.param(join, Type::Int);
-        self.scoped(|this| this.field_value(field, expr, base, padded, null))?;
+        self.field_value(field, expr, base, padded, null)?;
         self.build.jump(join, &[nulls]);
         self.build.switch_to(null);
         let with_bit = self.build.bin_imm(BinOp::Or, nulls, 1 << bit);
@@ -102,6 +135,10 @@ impl Lowerer<'_> {
             Stored::Wide | Stored::Buckets => Err(Failure::bug("lower", "an aggregate's state in a row")),
         }
     }
+}
+
+fn has_one_nullable(layout: &Layout) -> bool {
+    layout.fields.iter().filter(|field| field.null_bit.is_some()).count() == 1
 }
 
 /// A layout's offset as an instruction's.

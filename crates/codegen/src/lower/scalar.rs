@@ -96,7 +96,7 @@ impl Lowerer<'_> {
     fn truth(&mut self, expr: &Expr, null: Block) -> Result<Value> {
         let (yes, no, join) = (self.build.block(), self.build.block(), self.build.block());
         let result = self.build.param(join, Type::Int);
-        self.scoped(|this| this.cond(expr, yes, no, null))?;
+        self.cond(expr, yes, no, null)?;
         for (block, truth) in [(yes, 1), (no, 0)] {
             self.build.switch_to(block);
             let truth = self.build.iconst(truth);
@@ -111,16 +111,13 @@ impl Lowerer<'_> {
         let result = self.build.param(join, Type::Int);
         for (when, then) in arms {
             let (hit, miss) = (self.build.block(), self.build.block());
-            self.scoped(|this| {
-                this.cond(when, hit, miss, miss)?;
-                this.build.switch_to(hit);
-                let value = this.scalar(then, null)?;
-                this.build.jump(join, &[value]);
-                Ok(())
-            })?;
+            self.cond(when, hit, miss, miss)?;
+            self.build.switch_to(hit);
+            let value = self.scalar(then, null)?;
+            self.build.jump(join, &[value]);
             self.build.switch_to(miss);
         }
-        let value = self.scoped(|this| this.scalar(otherwise, null))?;
+        let value = self.scalar(otherwise, null)?;
         self.build.jump(join, &[value]);
         self.build.switch_to(join);
         Ok(result)
@@ -131,7 +128,7 @@ impl Lowerer<'_> {
         let result = self.build.param(join, Type::Int);
         for (i, expr) in list.iter().enumerate() {
             let next = if i + 1 == list.len() { null } else { self.build.block() };
-            let value = self.scoped(|this| this.scalar(expr, next))?;
+            let value = self.scalar(expr, next)?;
             self.build.jump(join, &[value]);
             self.build.switch_to(next);
         }

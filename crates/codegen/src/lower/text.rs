@@ -97,16 +97,13 @@ impl Lowerer<'_> {
                 let join = self.build.block();
                 for (when, then) in arms {
                     let (hit, miss) = (self.build.block(), self.build.block());
-                    self.scoped(|this| {
-                        this.cond(when, hit, miss, miss)?;
-                        this.build.switch_to(hit);
-                        this.text_into(then, base, offset, bytes, padded, null)?;
-                        this.build.jump(join, &[]);
-                        Ok(())
-                    })?;
+                    self.cond(when, hit, miss, miss)?;
+                    self.build.switch_to(hit);
+                    self.text_into(then, base, offset, bytes, padded, null)?;
+                    self.build.jump(join, &[]);
                     self.build.switch_to(miss);
                 }
-                self.scoped(|this| this.text_into(otherwise, base, offset, bytes, padded, null))?;
+                self.text_into(otherwise, base, offset, bytes, padded, null)?;
                 self.build.jump(join, &[]);
                 self.build.switch_to(join);
                 return Ok(());
@@ -115,7 +112,7 @@ impl Lowerer<'_> {
                 let join = self.build.block();
                 for (i, expr) in list.iter().enumerate() {
                     let next = if i + 1 == list.len() { null } else { self.build.block() };
-                    self.scoped(|this| this.text_into(expr, base, offset, bytes, padded, next))?;
+                    self.text_into(expr, base, offset, bytes, padded, next)?;
                     self.build.jump(join, &[]);
                     self.build.switch_to(next);
                 }
@@ -153,9 +150,10 @@ impl Lowerer<'_> {
                 }
                 let size = self.build.iconst(i64::from(width));
                 let length = self.build.call(helper, &[target, size, address]);
-                self.check_fault(length, null);
                 if cuttable {
-                    self.count_cut(length, width);
+                    self.check_text(length, width, null);
+                } else {
+                    self.check_fault(length, null);
                 }
             }
         }
@@ -236,11 +234,17 @@ impl Lowerer<'_> {
         self.build.call(Helper::GetCurrentComm, &[target, size]);
     }
 
-    fn count_cut(&mut self, length: Value, width: u32) {
-        let go_on = self.build.block();
+    /// Goes on where the text is whole, by one test: a read returns at most the width, or an error, which is a large number
+    /// without its sign. What may have been cut is counted; a fault is counted and goes to `null`.
+    fn check_text(&mut self, length: Value, width: u32, null: Block) {
+        let (go_on, other) = (self.build.block(), self.build.cold_block());
+        let whole = self.build.iconst(i64::from(width) - 1);
+        self.build.branch(Cond::Ugt, length, whole, other, go_on);
+        self.build.switch_to(other);
+        let fault = self.counted(Counter::ReadFaults, null);
         let cut = self.counted(Counter::TextCut, go_on);
-        let full = self.build.iconst(i64::from(width));
-        self.build.branch(Cond::Eq, length, full, cut, go_on);
+        let zero = self.build.iconst(0);
+        self.build.branch(Cond::Slt, length, zero, fault, cut);
         self.build.switch_to(go_on);
     }
 

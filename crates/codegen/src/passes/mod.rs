@@ -6,6 +6,7 @@
 
 pub mod branches;
 pub mod cfg;
+pub mod counters;
 pub mod dce;
 pub mod extend;
 pub mod facts;
@@ -50,9 +51,14 @@ pub const SIMPLIFY: &[(&str, Pass)] = &[
 ];
 
 /// Once, when the shape stands: stores that nobody reads, those side by side, what only they needed, then the rest to
-/// where it is needed.
-pub const FINISH: &[(&str, Pass)] =
-    &[("stores", stores::run), ("widen", widen::run), ("dce", dce::run), ("sink", sink::run)];
+/// where it is needed, and counters to the ends of their blocks.
+pub const FINISH: &[(&str, Pass)] = &[
+    ("stores", stores::run),
+    ("widen", widen::run),
+    ("dce", dce::run),
+    ("sink", sink::run),
+    ("counters", counters::run),
+];
 
 /// Rounds of [`SIMPLIFY`]; each shortens the function, and real ones need three or four.
 const ROUNDS: usize = 32;

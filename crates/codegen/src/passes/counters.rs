@@ -1,0 +1,49 @@
+//! Counters are added to last, so that blocks which count end alike.
+//!
+//! - `atomic_add g; x` is `x; atomic_add g`, if `x` is arithmetic, or a store or load of other memory than variables.
+//!
+//! Helpers stay where they are: some of them read memory, and what lives across a call costs a register.
+
+use crate::ir::{Func, Inst, Op, PtrKind, Type, Value};
+
+/// Moves additions to variables down, each up to the next call or the block's end.
+pub fn run(func: &mut Func) -> bool {
+    let mut changed = false;
+    for block in 0..func.blocks.len() {
+        let mut ordered = Vec::new();
+        let mut late: Vec<Inst> = Vec::new();
+        for &inst in &func.blocks[block].insts {
+            match &func.inst(inst).op {
+                Op::AtomicAdd { base, .. } if is_variable(func, *base) => late.push(inst),
+                op if is_free(func, op) => ordered.push(inst),
+                _ => {
+                    ordered.append(&mut late);
+                    ordered.push(inst);
+                }
+            }
+        }
+        ordered.append(&mut late);
+        changed |= ordered != func.blocks[block].insts;
+        func.blocks[block].insts = ordered;
+    }
+    changed
+}
+
+/// Whether the instruction neither sees nor changes a variable.
+fn is_free(func: &Func, op: &Op) -> bool {
+    match op {
+        Op::Store { base, .. } | Op::Load { base, .. } | Op::AtomicAdd { base, .. } => !is_variable(func, *base),
+        Op::Call { .. } => false,
+        Op::Const(_)
+        | Op::Bin(..)
+        | Op::Extend { .. }
+        | Op::SlotAddr(_)
+        | Op::MapAddr(_)
+        | Op::GlobalAddr(_)
+        | Op::Core(_) => true,
+    }
+}
+
+fn is_variable(func: &Func, base: Value) -> bool {
+    matches!(func.ty(base), Type::Ptr { kind: PtrKind::Global(_), .. })
+}
