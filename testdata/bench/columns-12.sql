@@ -1,4 +1,5 @@
 -- row: 11
+-- text: 64
 -- title: stream of 12 columns, three of them text
 -- load: renameat2 50000 25000
 -- hooks: syscalls/sys_enter_renameat2

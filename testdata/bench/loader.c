@@ -18,7 +18,11 @@
 
 enum { POLL_MS = 50, BATCH = 4096 };
 
-/* Those of stream.*.c and columns-12.*.c, told apart by their size. */
+/* Those of rows/, stream.*.c and columns-12.*.c, told apart by their size. */
+struct called {
+	uint32_t pid, number;
+	char comm[16];
+};
 struct opened {
 	uint32_t pid;
 	char comm[16], filename[256];
@@ -47,11 +51,14 @@ static void fail(const char *what)
 
 static int print_record(void *context, void *data, size_t size)
 {
+	const struct called *c = data;
 	const struct opened *o = data;
 	const struct renamed *r = data;
 
 	(void)context;
-	if (size == sizeof(*o))
+	if (size == sizeof(*c))
+		printf("{\"pid\":%u,\"comm\":\"%s\",\"i\":%u}\n", c->pid, c->comm, c->number);
+	else if (size == sizeof(*o))
 		printf("%-7u %-16s %s\n", o->pid, o->comm, o->filename);
 	else if (size == sizeof(*r))
 		printf("%llu %u %u %u %u %u %s %d %s %d %s %u\n", (unsigned long long)r->ts, r->pid, r->tid, r->uid, r->gid,

@@ -52,7 +52,7 @@ int leave(struct trace_event_raw_sys_exit *ctx)
 	*start = 0;
 	if (delta < 0)
 		return 0;
-	bpf_get_current_comm(key.comm, sizeof(key.comm));
+	__builtin_memcpy(key.comm, task->comm, sizeof(key.comm));
 	hist = lookup_or_try_init(&hists, &key, &zero);
 	if (!hist)
 		return 0;

@@ -1,6 +1,6 @@
 /* beat CALL RATE N: a tenth of N calls to get warm, then N calls, RATE a second (0: as fast as can be), on the processor
- * that it is told to run on. Prints `N NS`: the calls and the time that was spent in them, without the waiting between.
- * CALL is getpgid, read (of /dev/zero, 1 to 16 bytes), openat (a path of 20 characters, closed again) or renameat2 (of what is
+ * that it is told to run on. Prints `N NS WALL`: the calls, the time that was spent in them, and that from the first to the last.
+ * CALL is getpgid, number (getpgid of ever new numbers from 0), read (of /dev/zero, 1 to 16 bytes), openat (a path of 20 characters, closed again) or renameat2 (of what is
  * not there). Other calls are made before and after; openat closes what it opens within the time. */
 
 #include "load.h"
@@ -12,6 +12,11 @@ static char buffer[16];
 static void call_getpgid(int64_t i)
 {
     syscall(SYS_getpgid, i & 1);
+}
+
+static void call_number(int64_t i)
+{
+    syscall(SYS_getpgid, i);
 }
 
 static void call_read(int64_t i)
@@ -38,7 +43,10 @@ static void call_renameat2(int64_t i)
 static const struct {
     const char *name;
     void (*call)(int64_t);
-} CALLS[] = {{"getpgid", call_getpgid}, {"read", call_read}, {"openat", call_openat}, {"renameat2", call_renameat2}};
+} CALLS[] = {
+    {"getpgid", call_getpgid}, {"number", call_number}, {"read", call_read},
+    {"openat", call_openat}, {"renameat2", call_renameat2},
+};
 
 /* The time in N calls, paced. The clock is read between them only if there is waiting to do. */
 static uint64_t beat(void (*call)(int64_t), int64_t rate, int64_t n)
@@ -72,7 +80,8 @@ int main(int argc, char **argv)
         if (strcmp(CALLS[i].name, argv[1]))
             continue;
         beat(CALLS[i].call, rate, n / 10);
-        printf("%" PRId64 " %" PRIu64 "\n", n, beat(CALLS[i].call, rate, n));
+        uint64_t start = now_ns(), inside = beat(CALLS[i].call, rate, n);
+        printf("%" PRId64 " %" PRIu64 " %" PRIu64 "\n", n, inside, now_ns() - start);
         return 0;
     }
     fprintf(stderr, "error: no such call: %s\n", argv[1]);

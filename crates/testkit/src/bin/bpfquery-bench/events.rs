@@ -5,11 +5,12 @@
 //! measured with statistics off.
 
 use crate::kernel::{Runs, Statistics, TRACEPOINT, runs};
-use crate::made::{Made, output};
-use crate::tracer::{Tracer, first_on, on};
+use crate::load::beat;
+use crate::made::Made;
+use crate::tracer::{TRACER, Tracer, on};
 use crate::workload::Workload;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Where all things are.
 #[derive(Debug)]
@@ -23,10 +24,6 @@ pub(crate) struct Lab {
     /// How often each form is measured.
     pub(crate) rounds: usize,
 }
-
-/// The processors of the load and of tracers.
-pub(crate) const LOAD: usize = 0;
-pub(crate) const TRACER: usize = 1;
 
 /// A way to say a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +145,7 @@ fn sample(lab: &Lab, workload: &Workload, command: Option<Command>) -> Result<(S
     let Some(command) = command else {
         return Ok((Sample { programs: Vec::new(), call_ns: load(lab, workload)? }, String::new()));
     };
-    let tracer = Tracer::start(command)?;
+    let tracer = Tracer::start(command, Stdio::null())?;
     let statistics = Statistics::on()?;
     let before = runs(tracer.pid());
     load(lab, workload)?;
@@ -165,15 +162,8 @@ fn sample(lab: &Lab, workload: &Workload, command: Option<Command>) -> Result<(S
     Ok((Sample { programs, call_ns }, said))
 }
 
-/// Makes the load; the ns of a call.
 fn load(lab: &Lab, workload: &Workload) -> Result<f64, String> {
-    let said = output(first_on(LOAD, &lab.workloads.join("beat")).args(&workload.load))?;
-    let said = String::from_utf8_lossy(&said).into_owned();
-    let numbers: Vec<f64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    match numbers.as_slice() {
-        [calls, ns] => Ok(ns / calls),
-        _ => Err(format!("the load says: {said}")),
-    }
+    Ok(beat(lab, &workload.load)?.call_ns)
 }
 
 /// How a form is started; `None` if there is no such form of this workload.
@@ -200,7 +190,7 @@ fn command(lab: &Lab, workload: &Workload, form: Form) -> Result<Option<Command>
         }
         Form::Usual => lab.made.object(&format!("{}.usual", workload.name))?.map(loaded),
         Form::Best => lab.made.object(&format!("{}.best", workload.name))?.map(loaded),
-        Form::Bpftrace => workload.bpftrace.as_deref().map(|text| bpftrace(text)).transpose()?,
+        Form::Bpftrace => workload.bpftrace.as_deref().map(|text| bpftrace(text, workload.text)).transpose()?,
     })
 }
 
@@ -211,11 +201,11 @@ fn typed(hook: &str) -> String {
 }
 
 /// The child, which it starts when it is live, is this program, and says so.
-fn bpftrace(text: &str) -> Result<Command, String> {
+fn bpftrace(text: &str, bytes: u32) -> Result<Command, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = on(TRACER, "bpftrace".as_ref());
-    // As many groups as the others have, and texts as long as it can.
-    command.env("BPFTRACE_MAP_KEYS_MAX", "10240").env("BPFTRACE_STRLEN", "200");
+    // As many groups as the others have.
+    command.env("BPFTRACE_MAP_KEYS_MAX", "10240").env("BPFTRACE_STRLEN", bytes.to_string());
     command.args(["-c", &format!("{} hold", this.display()), "-e", text]);
     Ok(command)
 }

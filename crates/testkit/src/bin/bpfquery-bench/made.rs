@@ -40,7 +40,7 @@ impl Made {
         if !path.exists() {
             return Ok(None);
         }
-        let object = self.into.join(format!("{source}.o"));
+        let object = self.into.join(format!("{}.o", source.replace('/', ".")));
         self.clang(&path, &object, &[]).map(|()| Some(object))
     }
 
@@ -56,7 +56,16 @@ impl Made {
         let mut clang = Command::new("clang");
         // CO-RE's records come with debug information; v3 is what bpftool and libbpf-tools ask for.
         clang.args(["-g", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3", "-D__TARGET_ARCH_x86"]);
-        clang.args(defines).arg("-I").arg(&self.into).arg("-c").arg(source).arg("-o").arg(object);
+        clang
+            .args(defines)
+            .arg("-I")
+            .arg(&self.from)
+            .arg("-I")
+            .arg(&self.into)
+            .arg("-c")
+            .arg(source)
+            .arg("-o")
+            .arg(object);
         output(&mut clang).map(drop)
     }
 }

@@ -5,12 +5,15 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// The processor of tracers; that of loads is another.
+pub(crate) const TRACER: usize = 1;
 
 /// A running tracer.
 #[derive(Debug)]
@@ -21,9 +24,9 @@ pub(crate) struct Tracer {
 }
 
 impl Tracer {
-    /// Starts it, with its rows going nowhere, and waits until it says that it is attached.
-    pub(crate) fn start(mut command: Command) -> Result<Tracer, String> {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    /// Starts it, with its rows going to `rows`, and waits until it says that it is attached.
+    pub(crate) fn start(mut command: Command, rows: Stdio) -> Result<Tracer, String> {
+        let command = command.stdin(Stdio::null()).stdout(rows).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
         let stderr = child.stderr.take().ok_or("a child without stderr")?;
         let (sender, lines) = channel();
@@ -49,6 +52,14 @@ impl Tracer {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its threads' time on a processor, in ns.
+    pub(crate) fn processor_ns(&self) -> Result<f64, String> {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let tasks = std::fs::read_dir(&tasks).map_err(|error| format!("{tasks}: {error}"))?;
+        let spent = |path: PathBuf| std::fs::read_to_string(path).ok()?.split(' ').next()?.parse::<f64>().ok();
+        Ok(tasks.flatten().filter_map(|task| spent(task.path().join("schedstat"))).sum())
     }
 
     /// Ends it by SIGINT; what it said after it was attached.

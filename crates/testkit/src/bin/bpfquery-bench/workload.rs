@@ -20,6 +20,8 @@ pub(crate) struct Workload {
     pub(crate) load: Vec<String>,
     /// The tracepoints that the C in its usual form is attached to.
     pub(crate) hooks: Vec<String>,
+    /// The longest text that bpftrace may read, in bytes: of its stack of 512.
+    pub(crate) text: u32,
     /// What must be reached.
     pub(crate) target: Target,
     row: u32,
@@ -63,6 +65,7 @@ fn read(path: &Path) -> Result<Workload, String> {
         bpftrace: std::fs::read_to_string(path.with_extension("bt")).ok(),
         load: Vec::new(),
         hooks: Vec::new(),
+        text: 200,
         target: Target::default(),
         row: 0,
     };
@@ -83,6 +86,7 @@ impl Workload {
         let number = || value.parse::<f64>().map_err(|error| format!("{key}: {error}"));
         match key {
             "row" => self.row = value.parse().map_err(|error| format!("{key}: {error}"))?,
+            "text" => self.text = value.parse().map_err(|error| format!("{key}: {error}"))?,
             "title" => self.title = value.to_string(),
             "load" => self.load = words(value)?,
             "hooks" => self.hooks = words(value)?,

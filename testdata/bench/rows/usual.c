@@ -1,0 +1,26 @@
+#include "bench.h"
+
+struct called {
+	u32 pid;
+	u32 number;
+	char comm[TASK_COMM_LEN];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, RING_BYTES);
+} events SEC(".maps");
+
+SEC("tp/syscalls/sys_enter_getpgid")
+int called(struct trace_event_raw_sys_enter *ctx)
+{
+	struct called *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+	if (!event)
+		return 0;
+	event->pid = bpf_get_current_pid_tgid() >> 32;
+	event->number = ctx->args[0];
+	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	bpf_ringbuf_submit(event, 0);
+	return 0;
+}
