@@ -2,32 +2,25 @@
 
 use crate::columns::Column;
 use crate::decode;
-use crate::merge::States;
+use crate::groups::Gathered;
 use crate::schema::arrow_schema;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use bpfquery_diag::{Failure, Result};
-use bpfquery_plan::eval::{compare_rows, eval, passes};
-use bpfquery_plan::{Datum, SortKey, Source, Step, UserPlan};
-
-/// An entry of the map of groups: its key, and the state of each CPU.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The key's bytes; empty where there are no keys.
-    pub key: Vec<u8>,
-    /// The state's bytes, one for each possible CPU.
-    pub states: Vec<Vec<u8>>,
-}
+use bpfquery_plan::eval::{eval, passes};
+use bpfquery_plan::{Datum, Source, Step, UserPlan};
 
 /// Runs a user plan.
 pub struct Engine {
-    plan: UserPlan,
-    params: Vec<Datum>,
-    wall_offset: i64,
+    pub(crate) plan: UserPlan,
+    pub(crate) params: Vec<Datum>,
+    pub(crate) wall_offset: i64,
     schema: SchemaRef,
-    columns: Vec<Column>,
-    pending: usize,
-    received: u64,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) pending: usize,
+    pub(crate) received: u64,
+    /// The groups of the emission under way.
+    pub(crate) gathered: Gathered,
     /// Rows of a stream that still have to be left out, and that may still come, by position of their LIMIT step.
     limits: Vec<(u64, Option<u64>)>,
 }
@@ -43,7 +36,8 @@ impl Engine {
             _ => None,
         });
         let limits = limits.collect();
-        Engine { plan, params, wall_offset, schema, columns, pending: 0, received: 0, limits }
+        let gathered = Gathered::new(&plan);
+        Engine { plan, params, wall_offset, schema, columns, pending: 0, received: 0, gathered, limits }
     }
 
     /// The result's columns.
@@ -51,7 +45,7 @@ impl Engine {
         self.schema.clone()
     }
 
-    /// Records received from the kernel so far, whatever the steps made of them.
+    /// Records and groups received from the kernel so far, whatever the steps made of them.
     pub fn received(&self) -> u64 {
         self.received
     }
@@ -122,70 +116,11 @@ impl Engine {
         Ok(())
     }
 
-    fn append(&mut self, row: &[Datum]) {
+    pub(crate) fn append(&mut self, row: &[Datum]) {
         for (column, datum) in self.columns.iter_mut().zip(row) {
             column.datum(datum);
         }
         self.pending += 1;
-    }
-
-    /// Takes the groups of one emission: a window's, or the whole run's.
-    pub fn push_groups(&mut self, entries: &[Entry]) -> Result<()> {
-        // The map has no order; that of the keys' bytes makes equal runs print equally.
-        let mut ordered: Vec<&Entry> = entries.iter().collect();
-        ordered.sort_by(|a, b| a.key.cmp(&b.key));
-        let mut rows = ordered.into_iter().map(|entry| self.group(entry)).collect::<Result<Vec<_>>>()?;
-        for step in &self.plan.steps {
-            rows = self.step(step, rows)?;
-        }
-        rows.iter().for_each(|row| self.append(row));
-        Ok(())
-    }
-
-    fn group(&self, entry: &Entry) -> Result<Vec<Datum>> {
-        let Source::Groups { key, key_types, state, ops, slot_types, .. } = &self.plan.source else {
-            return Err(Failure::bug("exec", "groups for a plan of records"));
-        };
-        let keys = key.fields.iter().zip(key_types);
-        let mut row: Vec<Datum> =
-            keys.map(|(field, ty)| decode::datum(key, field, ty, &entry.key, self.wall_offset)).collect();
-        let states = States { layout: state, ops, types: slot_types, wall_offset: self.wall_offset };
-        let cpus: Vec<&[u8]> = entry.states.iter().map(Vec::as_slice).collect();
-        row.extend(states.merge(&cpus));
-        Ok(row)
-    }
-
-    fn step(&self, step: &Step, rows: Vec<Vec<Datum>>) -> Result<Vec<Vec<Datum>>> {
-        match step {
-            Step::Filter(predicate) => {
-                let mut kept = Vec::new();
-                for row in rows {
-                    if passes(predicate, &row, &self.params)? {
-                        kept.push(row);
-                    }
-                }
-                Ok(kept)
-            }
-            Step::Project(exprs) => {
-                let project = |row: &Vec<Datum>| exprs.iter().map(|expr| eval(expr, row, &self.params)).collect();
-                rows.iter().map(project).collect()
-            }
-            Step::Sort(keys) => sorted(rows, keys, &self.params),
-            Step::Limit { count, offset } => {
-                let count = count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
-                Ok(rows.into_iter().skip(usize::try_from(*offset).unwrap_or(usize::MAX)).take(count).collect())
-            }
-        }
-    }
-
-    /// The start of the window that a group's key lies in, in ns of CLOCK_MONOTONIC, and the window's length; `None` where
-    /// the plan has no window.
-    pub fn window(&self, key: &[u8]) -> Option<(u64, u64)> {
-        let Source::Groups { key: layout, window: Some(window), .. } = &self.plan.source else {
-            return None;
-        };
-        let field = layout.fields.get(window.key as usize)?;
-        Some((decode::word(key, field.offset, 8, false), window.size_ns))
     }
 
     /// The rows so far as a batch; `None` if there are none.
@@ -199,12 +134,4 @@ impl Engine {
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options);
         batch.map(Some).map_err(|e| Failure::bug("exec", e.to_string()))
     }
-}
-
-/// Orders a batch by its sort keys, each evaluated once for each row; rows that compare as equal keep their order.
-fn sorted(rows: Vec<Vec<Datum>>, keys: &[SortKey], params: &[Datum]) -> Result<Vec<Vec<Datum>>> {
-    let value = |row: &Vec<Datum>| keys.iter().map(|key| eval(&key.expr, row, params)).collect::<Result<Vec<_>>>();
-    let mut keyed = rows.into_iter().map(|row| Ok((value(&row)?, row))).collect::<Result<Vec<_>>>()?;
-    keyed.sort_by(|(a, _), (b, _)| compare_rows(a, b, keys));
-    Ok(keyed.into_iter().map(|(_, row)| row).collect())
 }

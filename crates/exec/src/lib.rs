@@ -10,8 +10,10 @@
 mod columns;
 mod decode;
 mod engine;
+mod groups;
 mod merge;
 mod schema;
 
-pub use engine::{Engine, Entry};
+pub use engine::Engine;
+pub use groups::{Chunk, Entry};
 pub use schema::{KIND, arrow_schema, bucket_range};

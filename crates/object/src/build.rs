@@ -6,7 +6,7 @@
 use crate::elf::{
     CoreInput, DataInput, DataSection, MapInput, ObjectInput, ProgramInput, SourceText, Variable as DataVariable,
 };
-use crate::manifest::{Manifest, Parameter, Program, Variable};
+use crate::manifest::{GROUPS, Manifest, Parameter, Program, REST, Variable};
 use bpfquery_btf::{Builder, CoreKind, CoreSpec, CoreTypes, MapDef, MapPart, NewMember, TypeId, c_identifier};
 use bpfquery_catalog::{Check, Hook, Kernel, VMLINUX};
 use bpfquery_codegen::ir::{self, CoreWhat, Func, Global, MapData, MapKind};
@@ -114,7 +114,7 @@ fn programs(parts: &Parts<'_>, maps: usize) -> Result<Vec<ProgramInput>> {
 fn map_def(btf: &mut Builder, map: &MapData, split: &Split) -> MapDef {
     let output = split.kernel.first().map(|fragment| &fragment.output);
     let (key, value) = match (map.name.as_str(), output) {
-        ("groups", Some(Output::Groups { key, state, .. })) => {
+        (GROUPS | REST, Some(Output::Groups { key, state, .. })) => {
             let key = match map.kind {
                 MapKind::Hash | MapKind::PerCpuHash => structure(btf, "group_key", key),
                 _ => btf.plain_int(4, false),
@@ -287,10 +287,11 @@ fn manifest(parts: &Parts<'_>) -> Result<Manifest> {
         .counters
         .iter()
         .map(|(counter, id)| Variable { name: counter.name().to_string(), offset: func.global(*id).offset });
-    let programs = parts.programs.iter().zip(&parts.split.kernel).map(|(part, fragment)| Program {
-        name: part.lowered.func.name.clone(),
-        hook: fragment.relation.hook.clone(),
-    });
+    let programs = parts
+        .programs
+        .iter()
+        .zip(&parts.split.kernel)
+        .map(|(part, fragment)| Program { name: part.lowered.func.name.clone(), hook: fragment.relation.hook.clone() });
     Ok(Manifest {
         generator: concat!("bpfquery ", env!("CARGO_PKG_VERSION")).to_string(),
         target: parts.target.clone(),

@@ -18,6 +18,8 @@ pub const VERSION: u32 = 1;
 pub const ROWS: &str = "rows";
 /// The map of groups, if there is one.
 pub const GROUPS: &str = "groups";
+/// The hash of groups beside an array of slots, if there is one.
+pub const REST: &str = "groups_rest";
 
 /// Everything that the reader of an object must know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -19,6 +19,7 @@ mod print;
 mod rules;
 mod split;
 mod split_query;
+mod store;
 #[cfg(test)]
 mod testing;
 pub mod typing;
@@ -32,4 +33,5 @@ pub use optimise::{Applied, optimise};
 pub use plan::{AggregateCall, AggregateFn, ColumnId, Item, Param, Plan, Query, SortKey};
 pub use print::{ident, interval};
 pub use split::{Fragment, Output, OutputColumn, Slot, SlotOp, Source, Split, Step, UserPlan, Window};
-pub use split_query::{MAX_GROUPS, split};
+pub use split_query::{MAX_GROUPS, split, split_with};
+pub use store::{Axis, Store};

@@ -1,6 +1,6 @@
 //! The border between kernel and user space: what runs on every event, and what runs on what comes out.
 
-use crate::{Expr, Layout, Param, SortKey};
+use crate::{Expr, Layout, Param, SortKey, Store};
 use bpfquery_catalog::{Relation, SqlType};
 use bpfquery_diag::Span;
 use serde::{Deserialize, Serialize};
@@ -40,9 +40,9 @@ pub enum Output {
         /// A value for each field.
         values: Vec<Expr>,
     },
-    /// It updates its group's state in the map `groups`: a per-CPU hash by `key`; without keys a per-CPU array of one.
+    /// It updates its group's state in the map `groups`, which is what the store says.
     Groups {
-        /// The map's key.
+        /// The key: that of a hash; of an array's slots it says what they stand for.
         key: Layout,
         /// A value for each field of the key.
         keys: Vec<Expr>,
@@ -50,8 +50,10 @@ pub enum Output {
         state: Layout,
         /// How each field of the state is updated.
         slots: Vec<Slot>,
-        /// Groups that the map holds.
-        max_groups: u32,
+        /// Where the states lie.
+        store: Store,
+        /// The rule that chose the store; `None` for a hash by the whole key.
+        rule: Option<&'static str>,
     },
 }
 
@@ -135,7 +137,7 @@ pub enum Source {
     /// Entries of the map `groups`, merged over CPUs: the row's columns are the keys, then one for each slot (`Count`: unsigned
     /// bigint, `Sum`: decimal, `Min`/`Max`: the input's type, NULL where none was seen, `Histogram`: histogram).
     Groups {
-        /// The map's key.
+        /// The key, as a hash has it.
         key: Layout,
         /// Each key's type.
         key_types: Vec<SqlType>,
@@ -147,6 +149,8 @@ pub enum Source {
         slot_types: Vec<SqlType>,
         /// The window among the keys, if there is one.
         window: Option<Window>,
+        /// Where the states lie.
+        store: Store,
     },
 }
 

@@ -4,7 +4,7 @@
 //! column and parameter that they name. What may still fail is an operator on values of the wrong kind, which the evaluator
 //! reports. Not checked: that the plan belongs to the program beside it.
 
-use crate::{ColumnId, Datum, Expr, ExprKind, Layout, ParamId, SlotOp, Source, Step, Stored, UserPlan};
+use crate::{Axis, ColumnId, Datum, Expr, ExprKind, Layout, ParamId, SlotOp, Source, Step, Store, Stored, UserPlan};
 use bpfquery_catalog::SqlType;
 
 /// Bytes of a record, a key or a state: as many as an instruction's offset reaches.
@@ -36,7 +36,7 @@ fn source(source: &Source) -> Result<usize, String> {
             self::layout(layout, types, "record")?;
             Ok(types.len())
         }
-        Source::Groups { key, key_types, state, ops, slot_types, window } => {
+        Source::Groups { key, key_types, state, ops, slot_types, window, store } => {
             layout(key, key_types, "key")?;
             ensure(state.fields.len() == ops.len() && ops.len() == slot_types.len(), || {
                 "a slot without a field".into()
@@ -49,9 +49,33 @@ fn source(source: &Source) -> Result<usize, String> {
                 let is_time = key_types.get(window.key as usize) == Some(&SqlType::Timestamp);
                 ensure(is_time && window.size_ns > 0, || "the window is no key".into())?;
             }
+            self::store(store, key, ops, window.is_some())?;
             Ok(key_types.len() + slot_types.len())
         }
     }
+}
+
+/// Every slot is a key's, and every key's slot there.
+fn store(store: &Store, key: &Layout, ops: &[SlotOp], windows: bool) -> Result<(), String> {
+    let Store::Slots { axes, slots, present, .. } = store else {
+        return ensure(!key.fields.is_empty(), || "a hash without keys".into());
+    };
+    ensure(axes.len() == key.fields.len() && !windows, || "the slots have other keys".into())?;
+    let mut product = 1_u32;
+    for (axis, field) in axes.iter().zip(&key.fields) {
+        let int = matches!(field.stored, Stored::Int { .. });
+        let fits = match axis {
+            Axis::Cpu => int,
+            Axis::Values { stride, count, null, .. } => {
+                int && *stride == product && *count > 0 && *null == field.null_bit.is_some()
+            }
+        };
+        ensure(fits, || format!("the slots do not fit the key \"{}\"", field.name))?;
+        product = product.saturating_mul(axis.slots());
+    }
+    ensure(product == *slots && *slots <= LARGEST, || format!("the keys have {product} slots, not {slots}"))?;
+    let counted = present.map_or(axes.is_empty(), |at| ops.get(at as usize) == Some(&SlotOp::Count));
+    ensure(counted, || "nothing tells which slots are groups".into())
 }
 
 fn slot(stored: Stored, op: SlotOp, ty: &SqlType, ops: &[SlotOp]) -> Option<()> {

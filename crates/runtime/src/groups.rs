@@ -1,83 +1,91 @@
-//! The map of groups.
+//! The maps of groups: the one by key or by slot, and the hash beside an array of slots.
 //!
 //! What must hold: every entry that stays put while it is read is read exactly once. The kernel walks a hash map bucket by
 //! bucket, each under its lock (__htab_map_lookup_and_delete_batch, kernel/bpf/hashtab.c, Linux 5.10), and only we delete.
 
 use bpfquery_diag::{Failure, Result};
-use bpfquery_exec::Entry;
-use bpfquery_object::manifest::GROUPS;
-use libbpf_rs::{MapCore, MapFlags, MapType, Object};
+use bpfquery_exec::Chunk;
+use bpfquery_object::manifest::{GROUPS, REST};
+use libbpf_rs::{MapCore, MapFlags, Object};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-/// Bytes of values that are asked for at a time.
-const CHUNK: usize = 1 << 20;
+/// Bytes of keys and values that are asked for at a time: what a processor's cache holds.
+const ROOM: usize = 256 << 10;
 
 /// Reads groups.
 pub(crate) struct Groups {
-    map: OwnedFd,
-    keyed: bool,
+    maps: Vec<Map>,
+}
+
+impl Groups {
+    pub(crate) fn new(object: &Object) -> Result<Groups> {
+        let maps = [(GROUPS, false), (REST, true)].into_iter().filter_map(|(name, rest)| {
+            let map = object.maps().find(|map| map.name() == name)?;
+            Some(Map::new(&map, rest))
+        });
+        let maps = maps.collect::<Result<Vec<_>>>()?;
+        if maps.is_empty() {
+            return Err(Failure::bug("runtime", "the loaded object lost its map of groups"));
+        }
+        Ok(Groups { maps })
+    }
+
+    /// Hands on all of them, some at a time, in no order.
+    pub(crate) fn read(&self, take: &mut dyn FnMut(&Chunk<'_>) -> Result<()>) -> Result<()> {
+        self.maps.iter().try_for_each(|map| map.read(take))
+    }
+
+    /// Deletes the groups of these keys, one behind the other: those of a hash without slots.
+    pub(crate) fn delete(&self, keys: &[u8]) -> Result<()> {
+        self.maps.iter().take(1).try_for_each(|map| map.delete(keys))
+    }
+}
+
+/// A map with values for each CPU.
+struct Map {
+    fd: OwnedFd,
+    rest: bool,
     key_size: usize,
-    /// Bytes of a CPU's value, and of the room it takes.
-    value_size: usize,
+    /// Bytes of the room that a CPU's value takes.
     stride: usize,
     cpus: usize,
     max_entries: usize,
 }
 
-impl Groups {
-    pub(crate) fn new(object: &Object) -> Result<Groups> {
-        let map = object.maps().find(|map| map.name() == GROUPS);
-        let map = map.ok_or_else(|| Failure::bug("runtime", "the loaded object lost its map of groups"))?;
-        let value_size = map.value_size() as usize;
-        Ok(Groups {
-            map: map.as_fd().try_clone_to_owned().map_err(|error| fail("open", error))?,
-            keyed: map.map_type() == MapType::PercpuHash,
+impl Map {
+    fn new(map: &libbpf_rs::MapImpl<'_>, rest: bool) -> Result<Map> {
+        Ok(Map {
+            fd: map.as_fd().try_clone_to_owned().map_err(|error| fail("open", error))?,
+            rest,
             key_size: map.key_size() as usize,
-            value_size,
-            stride: value_size.next_multiple_of(8),
+            stride: (map.value_size() as usize).next_multiple_of(8),
             cpus: crate::cpu::possible()?,
             max_entries: map.max_entries() as usize,
         })
     }
 
-    /// All of them, in no order. Without keys, the one there is.
-    pub(crate) fn read(&self) -> Result<Vec<Entry>> {
-        if !self.keyed {
-            let values = self.lookup(&[0; 4])?.ok_or_else(|| fail("read", Errno::ENOENT))?;
-            return Ok(vec![self.entry(&[], &values)]);
-        }
-        match self.read_batches() {
+    fn read(&self, take: &mut dyn FnMut(&Chunk<'_>) -> Result<()>) -> Result<()> {
+        // An array of one is looked up with fewer calls than its end is found by.
+        let batches = if self.max_entries == 1 { Err(Errno::ENOTSUP) } else { self.read_batches(take)? };
+        match batches {
             // Kernels without batches for this kind of map.
-            Err(Errno::EINVAL | Errno::ENOTSUP) => self.read_one_by_one(),
+            Err(Errno::EINVAL | Errno::ENOTSUP) => self.read_one_by_one(take),
             other => other.map_err(|errno| fail("read", errno)),
         }
     }
 
-    /// Deletes the groups of these keys.
-    pub(crate) fn delete<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Result<()> {
-        for key in keys {
-            // SAFETY: the key is as long as the map's keys are: it came from the map.
-            let ret = unsafe { libbpf_sys::bpf_map_delete_elem(self.map.as_raw_fd(), key.as_ptr().cast()) };
-            match Errno::from_raw(-ret) {
-                _ if ret >= 0 => {}
-                Errno::ENOENT => {}
-                errno => return Err(fail("delete from", errno)),
-            }
-        }
-        Ok(())
-    }
-
-    fn read_batches(&self) -> nix::Result<Vec<Entry>> {
+    /// The outer error is the taker's, the inner the kernel's.
+    fn read_batches(&self, take: &mut dyn FnMut(&Chunk<'_>) -> Result<()>) -> Result<nix::Result<()>> {
         let bytes = self.stride * self.cpus;
-        let mut room = (CHUNK / bytes.max(1)).clamp(1, self.max_entries.max(1));
-        let mut entries = Vec::new();
-        // Where the kernel goes on: the number of a bucket, in as many bytes as a key has, at least 4.
+        let mut room = (ROOM / (bytes + self.key_size)).clamp(1, self.max_entries.max(1));
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        // Where the kernel goes on: the number of a bucket or an index, in as many bytes as a key has, at least 4.
         let mut position = vec![0u8; self.key_size.max(4)];
         let mut first = true;
         loop {
-            let mut keys = vec![0u8; room * self.key_size];
-            let mut values = vec![0u8; room * bytes];
+            keys.resize(room * self.key_size, 0);
+            values.resize(room * bytes, 0);
             // Both sizes come from a map that exists, so they are far below 4 Gi.
             let mut count = room as u32;
             let from = if first { std::ptr::null_mut() } else { position.as_mut_ptr() };
@@ -85,7 +93,7 @@ impl Groups {
             // writes it anew.
             let ret = unsafe {
                 libbpf_sys::bpf_map_lookup_batch(
-                    self.map.as_raw_fd(),
+                    self.fd.as_raw_fd(),
                     from.cast(),
                     position.as_mut_ptr().cast(),
                     keys.as_mut_ptr().cast(),
@@ -101,34 +109,32 @@ impl Groups {
                 continue;
             }
             if ret < 0 && errno != Errno::ENOENT {
-                return Err(errno);
+                return Ok(Err(errno));
             }
-            let filled = keys.chunks(self.key_size).zip(values.chunks(bytes)).take(count as usize);
-            entries.extend(filled.map(|(key, values)| self.entry(key, values)));
+            let count = count as usize;
+            take(&self.chunk(&keys[..count * self.key_size], &values[..count * bytes]))?;
             if ret < 0 {
-                return Ok(entries);
+                return Ok(Ok(()));
             }
             first = false;
         }
     }
 
-    fn read_one_by_one(&self) -> Result<Vec<Entry>> {
-        let mut entries = Vec::new();
+    fn read_one_by_one(&self, take: &mut dyn FnMut(&Chunk<'_>) -> Result<()>) -> Result<()> {
         let mut key: Option<Vec<u8>> = None;
         loop {
             let mut next = vec![0u8; self.key_size];
             let from = key.as_ref().map_or(std::ptr::null(), |key| key.as_ptr());
             // SAFETY: both keys are as long as the map's, or NULL for the first.
-            let ret = unsafe {
-                libbpf_sys::bpf_map_get_next_key(self.map.as_raw_fd(), from.cast(), next.as_mut_ptr().cast())
-            };
+            let ret =
+                unsafe { libbpf_sys::bpf_map_get_next_key(self.fd.as_raw_fd(), from.cast(), next.as_mut_ptr().cast()) };
             match Errno::from_raw(-ret) {
                 _ if ret >= 0 => {}
-                Errno::ENOENT => return Ok(entries),
+                Errno::ENOENT => return Ok(()),
                 errno => return Err(fail("read", errno)),
             }
             if let Some(values) = self.lookup(&next)? {
-                entries.push(self.entry(&next, &values));
+                take(&self.chunk(&next, &values))?;
             }
             key = Some(next);
         }
@@ -140,7 +146,7 @@ impl Groups {
         // SAFETY: the key is as long as the map's, and there is room for the value of each possible CPU.
         let ret = unsafe {
             libbpf_sys::bpf_map_lookup_elem_flags(
-                self.map.as_raw_fd(),
+                self.fd.as_raw_fd(),
                 key.as_ptr().cast(),
                 values.as_mut_ptr().cast(),
                 flags,
@@ -153,9 +159,40 @@ impl Groups {
         }
     }
 
-    fn entry(&self, key: &[u8], values: &[u8]) -> Entry {
-        let states = values.chunks(self.stride).map(|value| value[..self.value_size].to_vec());
-        Entry { key: key.to_vec(), states: states.collect() }
+    fn delete(&self, keys: &[u8]) -> Result<()> {
+        // So many keys fit a count of 32 bits, because the map holds no more.
+        let mut count = (keys.len() / self.key_size.max(1)) as u32;
+        if count == 0 {
+            return Ok(());
+        }
+        // SAFETY: `keys` has `count` keys of this map, which the kernel only reads.
+        let ret = unsafe {
+            libbpf_sys::bpf_map_delete_batch(
+                self.fd.as_raw_fd(),
+                keys.as_ptr().cast(),
+                &raw mut count,
+                std::ptr::null(),
+            )
+        };
+        // A kernel without batches, or a key that somebody else has deleted: then those behind it are still there.
+        if ret < 0 { self.delete_one_by_one(keys) } else { Ok(()) }
+    }
+
+    fn delete_one_by_one(&self, keys: &[u8]) -> Result<()> {
+        for key in keys.chunks_exact(self.key_size) {
+            // SAFETY: the key is as long as the map's keys are.
+            let ret = unsafe { libbpf_sys::bpf_map_delete_elem(self.fd.as_raw_fd(), key.as_ptr().cast()) };
+            match Errno::from_raw(-ret) {
+                _ if ret >= 0 => {}
+                Errno::ENOENT => {}
+                errno => return Err(fail("delete from", errno)),
+            }
+        }
+        Ok(())
+    }
+
+    fn chunk<'a>(&self, keys: &'a [u8], values: &'a [u8]) -> Chunk<'a> {
+        Chunk { rest: self.rest, keys, key_size: self.key_size, values, stride: self.stride, cpus: self.cpus }
     }
 }
 

@@ -25,6 +25,7 @@ mod attach;
 mod rows;
 
 mod groups;
+mod sweep;
 mod windows;
 
 mod command;

@@ -4,27 +4,21 @@
 //! handed on, the counters are read, programs and maps go.
 
 use crate::attach::{attach, run_once};
-use crate::groups::Groups;
 use crate::load::{self, Loaded};
 use crate::report::{Report, counters};
 use crate::rows::Rows;
 use crate::stop::{Ended, Stop, Watch};
+use crate::sweep::Sweeper;
 use crate::windows::Windows;
 use crate::{PartialWindow, capability, clock, messages, misses, quiesce};
 use arrow_array::RecordBatch;
 use bpfquery_catalog::{Hook, Identity, Kernel};
 use bpfquery_diag::Result;
-use bpfquery_exec::{Engine, Entry};
+use bpfquery_exec::Engine;
 use bpfquery_object::Manifest;
 use bpfquery_plan::{Datum, Source};
 use libbpf_rs::{Link, Object};
-use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// How long after its end a window is read: the kernel's fast clock may run behind by some microseconds on another CPU.
-const GRACE_NS: i64 = 1_000_000;
-/// The shortest time between two readings of the map; shorter windows are read several at a time.
-const SHORTEST_SWEEP_NS: i64 = 20_000_000;
 
 /// How an object is to be run.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +42,7 @@ pub enum Flow {
 
 /// Takes a query's results.
 pub trait Receiver {
-    /// Takes a batch: some rows of a stream, or the groups of one window or of the whole run.
+    /// Takes a batch: some rows of a stream, the groups of one window, or some groups of the whole run.
     fn rows(&mut self, batch: RecordBatch) -> Result<Flow>;
     /// Hears that events are seen and signals end the query; the command starts after this.
     fn live(&mut self) {}
@@ -150,7 +144,7 @@ impl Session {
         receiver: &mut dyn Receiver,
     ) -> Result<Report> {
         let windows = size_ns.map(|size_ns| Windows { size_ns, wall_offset: self.wall_offset, live: self.live });
-        let mut sweeper = Sweeper { groups: Groups::new(&self.object)?, engine, received: 0, partial: Vec::new() };
+        let mut sweeper = Sweeper::new(&self.object, engine)?;
         let ended = match (self.once()?, windows) {
             (Some(ended), _) => ended,
             (None, Some(windows)) => sweeper.wait_and_sweep(windows, watch, receiver)?,
@@ -165,7 +159,7 @@ impl Session {
                 None => sweeper.all(receiver)?,
             }
         }
-        self.report(ended, sweeper.received, missed, sweeper.partial)
+        self.report(ended, sweeper.received(), missed, sweeper.into_partial())
     }
 
     /// Runs programs that have no events of their own, if that is what this query is.
@@ -204,75 +198,5 @@ fn wait(watch: &mut Watch) -> Result<Ended> {
         if let Some(ended) = watch.wait(Duration::from_secs(60))? {
             return Ok(ended);
         }
-    }
-}
-
-/// Takes groups out of the map and hands them on.
-struct Sweeper {
-    groups: Groups,
-    engine: Engine,
-    received: u64,
-    partial: Vec<PartialWindow>,
-}
-
-impl Sweeper {
-    /// Hands on each window once it has closed.
-    fn wait_and_sweep(&mut self, windows: Windows, watch: &mut Watch, receiver: &mut dyn Receiver) -> Result<Ended> {
-        let mut end = windows.next_end(clock::monotonic_ns());
-        loop {
-            let left = end.saturating_add(GRACE_NS).saturating_sub(clock::monotonic_ns());
-            if left > 0 {
-                if let Some(ended) = watch.wait(Duration::from_nanos(left.cast_unsigned()))? {
-                    return Ok(ended);
-                }
-                continue;
-            }
-            // Whoever saw a time before `end` began before now.
-            quiesce::in_flight_programs_end()?;
-            if self.sweep(windows, end, i64::MAX, receiver)? == Flow::Stop {
-                return Ok(Ended::Reader);
-            }
-            let now = clock::monotonic_ns();
-            let soonest = end.saturating_add(SHORTEST_SWEEP_NS).max(now);
-            end = windows.next_end(soonest - 1);
-            // A signal, or the end of the child, must not wait for windows that close faster than they are read.
-            if let Some(ended) = watch.wait(Duration::ZERO)? {
-                return Ok(ended);
-            }
-        }
-    }
-
-    /// Hands on the windows that end at or before `end`, in order, and deletes them. Events were seen until `until`.
-    fn sweep(&mut self, windows: Windows, end: i64, until: i64, receiver: &mut dyn Receiver) -> Result<Flow> {
-        let mut closed: BTreeMap<i64, Vec<Entry>> = BTreeMap::new();
-        for entry in self.groups.read()? {
-            let start = self.engine.window(&entry.key).map_or(0, |(start, _)| start.cast_signed());
-            if windows.end(start) <= end {
-                closed.entry(start).or_default().push(entry);
-            }
-        }
-        for (start, entries) in closed {
-            if let Some(partial) = windows.partial(start, until) {
-                receiver.partial_window(partial);
-                self.partial.push(partial);
-            }
-            if self.emit(&entries, receiver)? == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
-            self.groups.delete(entries.iter().map(|entry| entry.key.as_slice()))?;
-        }
-        Ok(Flow::Continue)
-    }
-
-    /// Hands on all groups as one emission.
-    fn all(&mut self, receiver: &mut dyn Receiver) -> Result<()> {
-        let entries = self.groups.read()?;
-        self.emit(&entries, receiver).map(|_| ())
-    }
-
-    fn emit(&mut self, entries: &[Entry], receiver: &mut dyn Receiver) -> Result<Flow> {
-        self.received += entries.len() as u64;
-        self.engine.push_groups(entries)?;
-        self.engine.take()?.map_or(Ok(Flow::Continue), |batch| receiver.rows(batch))
     }
 }

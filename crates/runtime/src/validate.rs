@@ -2,9 +2,9 @@
 //!
 //! Checked before anything reaches the kernel. What the programs do is the verifier's to judge.
 
-use bpfquery_object::manifest::{GROUPS, ROWS};
+use bpfquery_object::manifest::{GROUPS, REST, ROWS};
 use bpfquery_object::{Manifest, section_name};
-use bpfquery_plan::Source;
+use bpfquery_plan::{Source, Store};
 use libbpf_rs::{AsRawLibbpf, MapType, OpenMap, OpenObject};
 
 /// The error is one sentence without a full stop.
@@ -12,6 +12,7 @@ pub(crate) fn validate(open: &OpenObject, manifest: &Manifest) -> Result<(), Str
     programs(open, manifest)?;
     let mut rows = 0;
     let mut groups = 0;
+    let mut rest = 0;
     for map in open.maps() {
         // SAFETY: the map belongs to `open`, which is alive; the path is only compared with NULL.
         if !unsafe { libbpf_sys::bpf_map__pin_path(map.as_libbpf_object().as_ptr()) }.is_null() {
@@ -24,7 +25,11 @@ pub(crate) fn validate(open: &OpenObject, manifest: &Manifest) -> Result<(), Str
             }
             GROUPS => {
                 groups += 1;
-                check_groups(&map, manifest)?;
+                check_groups(&map, manifest, false)?;
+            }
+            REST => {
+                rest += 1;
+                check_groups(&map, manifest, true)?;
             }
             name if name.ends_with(".bss") => check_counters(&map, manifest)?,
             name if name.ends_with(".rodata") || name.ends_with(".data") => {}
@@ -32,8 +37,11 @@ pub(crate) fn validate(open: &OpenObject, manifest: &Manifest) -> Result<(), Str
         }
     }
     match &manifest.user.source {
-        Source::Rows { .. } => expect(rows == 1 && groups == 0, "it has no map of rows"),
-        Source::Groups { .. } => expect(groups == 1 && rows == 0, "it has no map of groups"),
+        Source::Rows { .. } => expect(rows == 1 && groups + rest == 0, "it has no map of rows"),
+        Source::Groups { store, .. } => {
+            let beside = matches!(store, Store::Slots { rest: Some(_), .. });
+            expect(groups == 1 && rest == i32::from(beside) && rows == 0, "it has no map of groups")
+        }
     }
 }
 
@@ -55,14 +63,15 @@ fn programs(open: &OpenObject, manifest: &Manifest) -> Result<(), String> {
     Ok(())
 }
 
-fn check_groups(map: &OpenMap<'_>, manifest: &Manifest) -> Result<(), String> {
-    let Source::Groups { key, state, window, .. } = &manifest.user.source else {
+fn check_groups(map: &OpenMap<'_>, manifest: &Manifest, rest: bool) -> Result<(), String> {
+    let Source::Groups { key, state, store, .. } = &manifest.user.source else {
         return Err("it has a map of groups for a plan of rows".to_string());
     };
-    let key_ok = if key.fields.is_empty() {
-        map.map_type() == MapType::PercpuArray && map.max_entries() == 1 && window.is_none()
-    } else {
-        map.map_type() == MapType::PercpuHash && map.key_size() == key.size
+    let key_ok = match store {
+        Store::Slots { slots, .. } if !rest => {
+            map.map_type() == MapType::PercpuArray && map.max_entries() == *slots && map.key_size() == 4
+        }
+        Store::Slots { .. } | Store::Hash { .. } => map.map_type() == MapType::PercpuHash && map.key_size() == key.size,
     };
     expect(key_ok, "its map of groups has other keys than its manifest says")?;
     expect(map.value_size() == state.size, "its map of groups has other values than its manifest says")

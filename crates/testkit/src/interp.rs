@@ -11,7 +11,7 @@ use bpfquery_codegen::interp::{self, World};
 use bpfquery_codegen::ir::{Func, Global, GlobalId};
 use bpfquery_codegen::lower::Lowered;
 use bpfquery_exec::{Engine, Entry};
-use bpfquery_object::manifest::{GROUPS, Parameter, ROWS, param_bytes};
+use bpfquery_object::manifest::{GROUPS, Parameter, REST, ROWS, param_bytes};
 use bpfquery_plan::{Datum, Param};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -103,7 +103,7 @@ fn run_functions<'a>(
         drain(&mut engine, &mut rows)?;
     }
     if let Some(entries) = world.entries(GROUPS) {
-        emit(&mut engine, entries, compiled, &mut rows)?;
+        emit(&mut engine, entries, world.entries(REST).unwrap_or_default(), &mut rows)?;
     }
     Ok(Outcome { rows, losses: losses(&first.lowered, &world) })
 }
@@ -162,21 +162,25 @@ pub(crate) fn drain(engine: &mut Engine, rows: &mut String) -> Result<(), String
 fn emit(
     engine: &mut Engine,
     entries: Vec<interp::Entry>,
-    compiled: &Compiled,
+    rest: Vec<interp::Entry>,
     rows: &mut String,
 ) -> Result<(), String> {
-    // A map without keys is an array, whose index is no key.
-    let keyed =
-        matches!(&compiled.split.user.source, bpfquery_plan::Source::Groups { key, .. } if !key.fields.is_empty());
+    let failed = |error| format!("{error:?}");
+    let entry = |entry: interp::Entry| Entry { key: entry.key, states: entry.values };
     // A window may have begun before the machine: its start is below zero then.
     let mut emissions: BTreeMap<Option<i64>, Vec<Entry>> = BTreeMap::new();
-    for entry in entries {
-        let key = if keyed { entry.key } else { Vec::new() };
-        let window = engine.window(&key).map(|(start, _)| start.cast_signed());
-        emissions.entry(window).or_default().push(Entry { key, states: entry.values });
+    for entry in entries.into_iter().map(entry) {
+        let window = engine.window(&entry.key).map(|(start, _)| start.cast_signed());
+        emissions.entry(window).or_default().push(entry);
+    }
+    let rest: Vec<Entry> = rest.into_iter().map(entry).collect();
+    if emissions.is_empty() && !rest.is_empty() {
+        return Err("groups beside no array".to_string());
     }
     for groups in emissions.values() {
-        engine.push_groups(groups).map_err(|error| format!("{error:?}"))?;
+        engine.push_entries(false, groups).map_err(failed)?;
+        engine.push_entries(true, &rest).map_err(failed)?;
+        engine.end_groups().map_err(failed)?;
         drain(engine, rows)?;
     }
     Ok(())

@@ -23,8 +23,8 @@ impl Lowerer<'_> {
         self.prefetch(&outputs(&fragment.output));
         match &fragment.output {
             Output::Rows { layout, values } => self.rows(layout, values)?,
-            Output::Groups { key, keys, state, slots, max_groups } => {
-                self.groups(key, keys, state, slots, *max_groups)?;
+            Output::Groups { key, keys, state, slots, store, .. } => {
+                self.groups(key, keys, state, slots, store)?;
             }
         }
         let exit = self.exit;

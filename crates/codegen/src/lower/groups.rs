@@ -1,4 +1,4 @@
-//! Groups in a map: one look-up, then the state is updated in place.
+//! Groups in a map, a hash by key or an array by slot: one look-up, then the state is updated in place.
 //!
 //! The state is per CPU and a program is not re-entered on its CPU (bpf_prog_active for kprobes and perf events, the
 //! program's own `active` for trampolines and, since 6.2, raw tracepoints; kernel/trace/bpf_trace.c), so plain loads and
@@ -8,9 +8,10 @@
 use super::rows::offset_of;
 use super::{Counter, Lowerer, key};
 use crate::ir::{Access, BinOp, Block, Cond, Global, MapData, MapId, MapKind, PtrKind, Type, Value};
+use bpfquery_catalog::SqlType;
 use bpfquery_diag::{Failure, Result};
 use bpfquery_isa::Helper;
-use bpfquery_plan::{Expr, Field, Layout, Slot, SlotOp};
+use bpfquery_plan::{Axis, Expr, ExprKind, Field, Layout, Slot, SlotOp, Store, Stored};
 
 /// BPF_NOEXIST: the entry is made only if nobody else made it meanwhile.
 const NOEXIST: i64 = 1;
@@ -26,37 +27,135 @@ impl Lowerer<'_> {
         keys: &[Expr],
         state: &Layout,
         slots: &[Slot],
-        max_groups: u32,
+        store: &Store,
     ) -> Result<()> {
-        let keyed = !keys.is_empty();
-        let map = self.build.map(MapData {
-            name: "groups".to_string(),
-            kind: if keyed { MapKind::PerCpuHash } else { MapKind::PerCpuArray },
-            key_size: if keyed { layout.size } else { 4 },
-            value_size: state.size,
-            max_entries: if keyed { max_groups } else { 1 },
-        });
-        let entry = if keyed {
-            let buffer = self.buffer("key", layout.size);
-            self.clear(layout, buffer);
-            self.fill(layout, keys, buffer, true)?;
-            self.find_or_make(map, buffer, state.size)
-        } else {
-            self.array_value(map)
+        let entry = match store {
+            Store::Hash { max_groups } => {
+                let map = self.hash("groups", layout, state, *max_groups);
+                let key = self.group_key(layout, keys)?;
+                self.find_or_make(map, key, state.size)
+            }
+            Store::Slots { axes, slots, rest, .. } => {
+                let map = self.build.map(MapData {
+                    name: "groups".to_string(),
+                    kind: MapKind::PerCpuArray,
+                    key_size: 4,
+                    value_size: state.size,
+                    max_entries: *slots,
+                });
+                match rest {
+                    None => self.slot_value(map, axes, keys, None)?,
+                    Some(rest) => self.slot_or_rest(map, axes, layout, keys, state, *rest)?,
+                }
+            }
         };
         self.update(state, slots, entry)
     }
 
-    /// Zeros for the words of a key that are not surely written in full.
-    fn clear(&mut self, layout: &Layout, buffer: Value) {
+    fn hash(&mut self, name: &str, key: &Layout, state: &Layout, max_entries: u32) -> MapId {
+        self.build.map(MapData {
+            name: name.to_string(),
+            kind: MapKind::PerCpuHash,
+            key_size: key.size,
+            value_size: state.size,
+            max_entries,
+        })
+    }
+
+    /// The whole key, as a hash compares it.
+    fn group_key(&mut self, layout: &Layout, keys: &[Expr]) -> Result<Value> {
+        let buffer = self.buffer("key", layout.size);
+        self.clear(layout, keys, buffer);
+        self.fill(layout, keys, buffer, true)?;
+        Ok(buffer)
+    }
+
+    /// The state in the array, or in the hash beside it where a key is beyond its axis.
+    fn slot_or_rest(
+        &mut self,
+        map: MapId,
+        axes: &[Axis],
+        layout: &Layout,
+        keys: &[Expr],
+        state: &Layout,
+        rest: u32,
+    ) -> Result<Value> {
+        let (found, beyond) = (self.build.block(), self.build.cold_block());
+        let entry = self.build.param(found, Type::ptr(PtrKind::MapValue(map)));
+        let value = self.slot_value(map, axes, keys, Some(beyond))?;
+        self.build.jump(found, &[value]);
+        self.build.switch_to(beyond);
+        let rest = self.hash("groups_rest", layout, state, rest);
+        let key = self.group_key(layout, keys)?;
+        let value = self.find_or_make(rest, key, state.size);
+        self.build.jump(found, &[value]);
+        self.build.switch_to(found);
+        Ok(entry)
+    }
+
+    /// `groups[slot]` of this CPU.
+    fn slot_value(&mut self, map: MapId, axes: &[Axis], keys: &[Expr], beyond: Option<Block>) -> Result<Value> {
+        let mut slot = self.build.iconst(0);
+        for (axis, key) in axes.iter().zip(keys) {
+            if let Axis::Values { low, count, null, stride, sure } = *axis {
+                let beyond = beyond.filter(|_| !sure);
+                let at = self.place(key, low, count, null, beyond)?;
+                self.build.set_span(key.span);
+                let step = self.build.bin_imm(BinOp::Mul, at, i64::from(stride));
+                slot = self.build.bin(BinOp::Add, slot, step);
+            }
+        }
+        Ok(self.array_value(map, slot))
+    }
+
+    /// `key - low`, and `count` where the key is NULL; goes to `beyond` where it is another value.
+    fn place(&mut self, key: &Expr, low: i64, count: u32, null: bool, beyond: Option<Block>) -> Result<Value> {
+        if !null {
+            // The plan says that it is never NULL: this block is never entered.
+            let never = self.exit;
+            return self.distance(key, low, count, beyond, never);
+        }
+        let (none, join) = (self.build.block(), self.build.block());
+        let place = self.build.param(join, Type::Int);
+        let at = self.distance(key, low, count, beyond, none)?;
+        self.build.jump(join, &[at]);
+        self.build.switch_to(none);
+        let last = self.build.iconst(i64::from(count));
+        self.build.jump(join, &[last]);
+        self.build.switch_to(join);
+        Ok(place)
+    }
+
+    fn distance(&mut self, key: &Expr, low: i64, count: u32, beyond: Option<Block>, null: Block) -> Result<Value> {
+        let value = self.scalar(key, null)?;
+        self.build.set_span(key.span);
+        // What was read as it stands has as many bits as its type: a C bool is 0 or 1, and a field may be wider on another kernel.
+        let read = matches!(key.kind, ExprKind::Field { .. } | ExprKind::Column(_));
+        let value = match (&key.ty, read) {
+            (SqlType::Bool, true) => self.build.bin_imm(BinOp::And, value, 1),
+            (SqlType::Int { bits: 8, signed }, true) => self.build.extend(8, *signed, value),
+            _ => value,
+        };
+        let at = self.build.bin_imm(BinOp::Sub, value, low);
+        if let Some(beyond) = beyond {
+            let within = self.build.block();
+            let count = self.build.iconst(i64::from(count));
+            self.build.branch(Cond::Uge, at, count, beyond, within);
+            self.build.switch_to(within);
+        }
+        Ok(at)
+    }
+
+    /// Zeros for the words of a key that are not surely written in full: those of texts that may be NULL, and around holes.
+    fn clear(&mut self, layout: &Layout, keys: &[Expr], buffer: Value) {
         let mut written = vec![false; layout.size as usize];
         let mut mark = |from: u32, bytes: u32| {
             written.iter_mut().skip(from as usize).take(bytes as usize).for_each(|byte| *byte = true);
         };
-        for field in &layout.fields {
-            // Text that is never NULL is zeroed where it is written.
-            if field.null_bit.is_none() {
-                mark(field.offset, field.stored.bytes());
+        for (field, key) in layout.fields.iter().zip(keys) {
+            // Text that is never NULL is zeroed where it is written, and an integer where it is NULL.
+            if field.null_bit.is_none() || matches!(field.stored, Stored::Int { .. }) {
+                mark(field.offset, field.stored.bytes().max(fills(layout, field, key).unwrap_or(0)));
             }
         }
         if let Some((offset, bytes)) = layout.nulls {
@@ -276,6 +375,16 @@ impl Lowerer<'_> {
         let one = self.build.iconst(1);
         self.add(counter, at, one);
     }
+}
+
+/// The bytes that a key's last field is stored in, if they are more than its own: the end of the layout, where its value, extended
+/// as it is in a register, leaves no hole. What is read from memory may be wider than the field, on another kernel.
+pub(super) fn fills(layout: &Layout, field: &Field, value: &Expr) -> Option<u32> {
+    let Stored::Int { bytes, .. } = field.stored else { return None };
+    let room = layout.size.checked_sub(field.offset)?;
+    let last = layout.nulls.is_none() && layout.fields.iter().all(|other| other.offset <= field.offset);
+    let fits = room == 4 && bytes < 4 && !matches!(value.kind, ExprKind::Field { .. });
+    (last && fits).then_some(room)
 }
 
 /// Whether two slots have the same filter and the same input.

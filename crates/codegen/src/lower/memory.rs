@@ -59,16 +59,16 @@ impl Lowerer<'_> {
             value_size: self.memory.plan.scratch,
             max_entries: 1,
         });
-        let value = self.array_value(map);
+        let first = self.build.iconst(0);
+        let value = self.array_value(map, first);
         self.memory.base = Some(value);
     }
 
-    /// The one value of an array map; the null branch, which no event takes, ends the program.
-    pub(super) fn array_value(&mut self, map: MapId) -> Value {
-        let slot = self.build.slot("zero", 8);
+    /// A value of an array map, by an index within it; the null branch, which no event takes, ends the program.
+    pub(super) fn array_value(&mut self, map: MapId, index: Value) -> Value {
+        let slot = self.build.slot("index", 8);
         let key = self.build.slot_addr(slot);
-        let zero = self.build.iconst(0);
-        self.build.store(Access::U32, key, 0, zero);
+        self.build.store(Access::U32, key, 0, index);
         let map = self.build.map_addr(map);
         let value = self.build.call(Helper::MapLookupElem, &[map, key]);
         let exit = self.exit;

@@ -1,5 +1,6 @@
 //! Rows through the ring buffer: reserved, filled in place, submitted.
 
+use super::groups::fills;
 use super::{Counter, Lowerer};
 use crate::ir::{Access, BinOp, MapData, MapKind, Type, Value};
 use bpfquery_diag::{Failure, Result};
@@ -35,8 +36,8 @@ impl Lowerer<'_> {
         Ok(())
     }
 
-    /// Writes values to the fields of a layout at `base`. With `padded`, texts have zeros behind them, and a field that is NULL
-    /// is zero because the memory was.
+    /// Writes values to the fields of a layout at `base`. With `padded`, as a key, texts have zeros behind them, a field that is NULL
+    /// is zero, and so is what the layout leaves over.
     pub(super) fn fill(&mut self, layout: &Layout, values: &[Expr], base: Value, padded: bool) -> Result<()> {
         if let (Some((offset, bytes)), false, true) = (layout.nulls, padded, has_one_nullable(layout)) {
             return self.fill_with_one_nullable(layout, values, base, offset_of(offset)?, bytes);
@@ -47,7 +48,8 @@ impl Lowerer<'_> {
                 None => {
                     // The plan says that it is never NULL: this block is never entered.
                     let never = self.exit;
-                    self.field_value(field, expr, base, padded, never)?;
+                    let wide = if padded { fills(layout, field, expr) } else { None };
+                    self.field_value(field, wide, expr, base, padded, never)?;
                     nulls
                 }
                 Some(bit) => self.nullable_field(field, bit, expr, base, padded, nulls)?,
@@ -76,11 +78,11 @@ impl Lowerer<'_> {
         for (field, expr) in layout.fields.iter().zip(values) {
             let Some(bit) = field.null_bit else {
                 let never = self.exit;
-                self.field_value(field, expr, base, false, never)?;
+                self.field_value(field, None, expr, base, false, never)?;
                 continue;
             };
             let (null, join) = (self.build.block(), self.build.block());
-            self.field_value(field, expr, base, false, null)?;
+            self.field_value(field, None, expr, base, false, null)?;
             self.build.jump(join, &[]);
             self.build.switch_to(null);
             let bits = self.build.iconst(1 << bit);
@@ -102,18 +104,25 @@ impl Lowerer<'_> {
     ) -> Result<Value> {
         let (null, join) = (self.build.block(), self.build.block());
         let merged = self.build.param(join, Type::Int);
-        self.field_value(field, expr, base, padded, null)?;
+        self.field_value(field, None, expr, base, padded, null)?;
         self.build.jump(join, &[nulls]);
         self.build.switch_to(null);
+        if let (true, Stored::Int { bytes, .. }) = (padded, field.stored) {
+            let zero = self.build.iconst(0);
+            let access = Access::of_bytes(bytes).ok_or_else(|| Failure::bug("lower", "field width"))?;
+            self.build.store(access, base, offset_of(field.offset)?, zero);
+        }
         let with_bit = self.build.bin_imm(BinOp::Or, nulls, 1 << bit);
         self.build.jump(join, &[with_bit]);
         self.build.switch_to(join);
         Ok(merged)
     }
 
+    /// Writes one value, an integer in as many bytes as it has or `wide` ones.
     fn field_value(
         &mut self,
         field: &Field,
+        wide: Option<u32>,
         expr: &Expr,
         base: Value,
         padded: bool,
@@ -126,6 +135,7 @@ impl Lowerer<'_> {
                 self.text_into(expr, base, field.offset, bytes, padded, null)
             }
             Stored::Int { bytes, .. } => {
+                let bytes = wide.unwrap_or(bytes);
                 let access = Access::of_bytes(bytes).ok_or_else(|| Failure::bug("lower", "field width"))?;
                 let value = self.scalar(expr, null)?;
                 self.build.set_span(expr.span);

@@ -40,6 +40,15 @@ impl Slots {
         Expr::new(ExprKind::Column(ColumnId(index(at))), self.types[at].clone(), span)
     }
 
+    /// The index of the slot that counts all rows.
+    pub fn count(&mut self, span: Span) -> u32 {
+        match self.slot(SlotOp::Count, None, None, span).kind {
+            ExprKind::Column(ColumnId(at)) => at,
+            // `slot` returns a column.
+            _ => 0,
+        }
+    }
+
     /// The column that counts the inputs, and its index.
     pub fn seen(&mut self, input: &Expr, filter: Option<&Expr>, span: Span) -> (Expr, u32) {
         let column = self.slot(SlotOp::Count, Some(input), filter, span);

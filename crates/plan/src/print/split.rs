@@ -3,7 +3,7 @@
 use super::expr::{ident, interval};
 use super::list;
 use super::plan::{limit, sort_key};
-use crate::{Expr, Fragment, Layout, Output, Param, Slot, SlotOp, Source, Split, Step, UserPlan};
+use crate::{Axis, Expr, Fragment, Layout, Output, Param, Slot, SlotOp, Source, Split, Step, Store, UserPlan};
 use bpfquery_catalog::SqlType;
 use std::fmt::{self, Write};
 
@@ -35,8 +35,9 @@ fn kernel(fragment: &Fragment, params: &[Param]) -> String {
             line(&mut out, 1, format!("rows, {}", bytes(layout)));
             fields(&mut out, layout, values, |v| (text(v), v.ty.to_string()));
         }
-        Output::Groups { key, keys, state, slots, max_groups } => {
-            line(&mut out, 1, format!("groups, at most {}", if keys.is_empty() { 1 } else { *max_groups }));
+        Output::Groups { key, keys, state, slots, store, rule } => {
+            let rule = rule.map_or_else(String::new, |rule| format!(" ({rule})"));
+            line(&mut out, 1, format!("{}{rule}", self::store(store)));
             if !keys.is_empty() {
                 line(&mut out, 1, format!("key, {}", bytes(key)));
                 fields(&mut out, key, keys, |v| (text(v), v.ty.to_string()));
@@ -46,6 +47,17 @@ fn kernel(fragment: &Fragment, params: &[Param]) -> String {
         }
     }
     out
+}
+
+fn store(store: &Store) -> String {
+    match store {
+        Store::Hash { max_groups } => format!("groups, at most {max_groups}"),
+        Store::Slots { slots, rest, axes, .. } => {
+            let each = if axes.contains(&Axis::Cpu) { " for each CPU" } else { "" };
+            let rest = rest.map_or_else(String::new, |rest| format!(", at most {rest} beside them"));
+            format!("groups in {slots} slot{}{each}{rest}", if *slots == 1 { "" } else { "s" })
+        }
+    }
 }
 
 fn bytes(layout: &Layout) -> String {

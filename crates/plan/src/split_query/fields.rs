@@ -67,8 +67,20 @@ impl Fields {
     }
 }
 
-/// Lays out named kernel expressions; `nullable` is over the relation's columns.
+/// Lays out named kernel expressions as a record; `nullable` is over the relation's columns.
 pub(super) fn layout<'a>(fields: impl Iterator<Item = (&'a String, &'a Expr)>, nullable: &[bool]) -> Result<Layout> {
+    Ok(Layout::new(stored(fields, nullable)?))
+}
+
+/// The same as a hash's key.
+pub(super) fn key<'a>(fields: impl Iterator<Item = (&'a String, &'a Expr)>, nullable: &[bool]) -> Result<Layout> {
+    Ok(Layout::key(stored(fields, nullable)?))
+}
+
+fn stored<'a>(
+    fields: impl Iterator<Item = (&'a String, &'a Expr)>,
+    nullable: &[bool],
+) -> Result<Vec<(String, Stored, bool)>> {
     let mut may_be_null = 0;
     let stored = fields.map(|(name, expr)| {
         let stored = Stored::of(&expr.ty)
@@ -77,7 +89,7 @@ pub(super) fn layout<'a>(fields: impl Iterator<Item = (&'a String, &'a Expr)>, n
         may_be_null += u32::from(null);
         if may_be_null > NULL_BITS { Err(too_many(expr)) } else { Ok((name.clone(), stored, null)) }
     });
-    Ok(Layout::new(stored.collect::<Result<Vec<_>>>()?))
+    stored.collect()
 }
 
 /// Null bits are one word.

@@ -1,13 +1,14 @@
 //! Rows that are counted, summed and spread in the kernel, group by group.
 
-use super::fields::{column, fits, is_identity, layout, may_be_cut};
+use super::fields::{self, column, fits, is_identity, may_be_cut};
 use super::steps::Steps;
+use super::stores::{self, Grouping};
 use super::{Kernel, cost, memory, not_in_kernel};
 use crate::aggregates::Slots;
 use crate::typing::coerce;
 use crate::{
     AggregateCall, AggregateFn, ColumnId, Expr, ExprKind, Fragment, Item, Layout, Output, OutputColumn, Plan, SlotOp,
-    Source, Step, Stored, UserPlan, Window,
+    Source, Step, Store, Stored, UserPlan, Window,
 };
 use bpfquery_catalog::SqlType;
 use bpfquery_diag::{Failure, Result};
@@ -31,6 +32,7 @@ pub(super) fn groups(
     aggregates: &[AggregateCall],
     rest: &[&Plan],
     output: Vec<OutputColumn>,
+    max_groups: Option<u32>,
 ) -> Result<(Fragment, UserPlan)> {
     if let Some(filter) = kernel.filter.iter().find(|e| e.needs_user_space()) {
         return Err(not_in_kernel(filter, "this condition before grouping").into());
@@ -46,12 +48,22 @@ pub(super) fn groups(
         // DISTINCT: a group's existence is its state, and a map's value is never empty.
         slots.slot(SlotOp::Count, None, None, kernel.span);
     }
-    let key = layout(key_names.iter().zip(&key_exprs), &nullable)?;
-    let state = state_layout(&slots, &slot_names(&slots, &calls, &finish, call_names))?;
+    let key = fields::key(key_names.iter().zip(&key_exprs), &nullable)?;
+    let lay_out = |slots: &Slots| state_layout(slots, &slot_names(slots, &calls, &finish, call_names));
+    let state_bytes = lay_out(&slots)?.size;
+    let max_groups = max_groups.unwrap_or_else(|| MAX_GROUPS.min(LARGEST_MAP / state_bytes.max(1)));
+    let grouping =
+        Grouping { relation: &kernel.relation, keys: &key_exprs, key: &key, state_bytes: state_bytes + 8, max_groups };
+    let (mut store, rule) = stores::choose(&grouping);
+    if let (Store::Slots { present, .. }, false) = (&mut store, key_exprs.is_empty()) {
+        // Which slots are groups is told by a count of all their rows.
+        *present = Some(slots.count(kernel.span));
+    }
+    let state = lay_out(&slots)?;
     fits(&key, LARGEST_KEY, "the grouping key", kernel.span)?;
     fits(&state, LARGEST_STATE, "the state of a group", kernel.span)?;
     let mut project: Vec<Expr> = key_exprs.iter().enumerate().map(|(i, e)| column(i, &e.ty, e.span)).collect();
-    project.extend(finish.into_iter().map(|f| behind_keys(&f, key_exprs.len())));
+    project.extend(finish.iter().map(|f| behind_keys(f, key_exprs.len())));
     let cut = key_exprs.iter().map(|e| may_be_cut(e, &kernel.relation));
     let mut steps = Steps::new(cut.chain(slots.list.iter().map(|_| false)).collect());
     if !is_identity(&project, key_exprs.len() + slots.list.len()) {
@@ -65,10 +77,10 @@ pub(super) fn groups(
         ops: slots.list.iter().map(|slot| slot.op).collect(),
         slot_types: slots.types,
         window: window(&key_exprs),
+        store: store.clone(),
     };
-    let max_groups = MAX_GROUPS.min(LARGEST_MAP / state.size.max(1));
     let filter = cost::cheapest_first(kernel.filter, &kernel.relation);
-    let groups = Output::Groups { key, keys: key_exprs, state, slots: slots.list, max_groups };
+    let groups = Output::Groups { key, keys: key_exprs, state, slots: slots.list, store, rule };
     let fragment = Fragment { relation: kernel.relation, filter, output: groups, span: kernel.span };
     Ok((fragment, UserPlan { source, steps: steps.done(), output }))
 }

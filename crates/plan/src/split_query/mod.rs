@@ -5,10 +5,12 @@
 //! program is small enough to load; the budgets are codegen's.
 
 mod cost;
+mod domain;
 mod fields;
 mod groups;
 mod rows;
 mod steps;
+mod stores;
 
 pub use groups::MAX_GROUPS;
 
@@ -23,6 +25,11 @@ const LARGEST: usize = 16384;
 /// Cuts a query in two. Fails where the query asks for what neither half can do: a column that is a struct, the order of a
 /// stream without an end, an aggregate of doubles or of another aggregate.
 pub fn split(query: &Query) -> Result<Split> {
+    split_with(query, None)
+}
+
+/// The same with so many groups in the hash as are asked for.
+pub fn split_with(query: &Query, max_groups: Option<u32>) -> Result<Split> {
     let output = outputs(&query.plan)?;
     let mut operators = bottom_up(&query.plan).into_iter();
     let Some(Plan::Scan { relation, span, .. }) = operators.next() else {
@@ -51,7 +58,9 @@ pub fn split(query: &Query) -> Result<Split> {
     }
     rest.extend(operators);
     let (fragment, user) = match aggregate {
-        Some(Plan::Aggregate { keys, aggregates, .. }) => groups::groups(kernel, keys, aggregates, &rest, output)?,
+        Some(Plan::Aggregate { keys, aggregates, .. }) => {
+            groups::groups(kernel, keys, aggregates, &rest, output, max_groups)?
+        }
         _ => rows::rows(kernel, &rest, output)?,
     };
     Ok(Split { kernel: vec![fragment], user, params: query.params.clone() })

@@ -170,6 +170,31 @@ fn groups_are_a_map() {
 }
 
 #[test]
+fn keys_with_few_values_are_slots() {
+    let few = crate::testing::case(&[(lt(int(7), col("pid")), int(3))], crate::testing::null_int());
+    check(
+        Q::scan().aggregate(
+            &[("cpu", col("cpu")), ("big", lt(int(7), col("flags"))), ("few", few)],
+            vec![call("sum", Some(col("pid")))],
+        ),
+        "
+        kernel k0: tracepoint.t.e
+          groups in 4 slots for each CPU (key_slots)
+          key, 16 bytes, null bits u16 @14
+            cpu unsigned integer @8 = cpu
+            big boolean @12 = 7 < flags
+            few bigint null @0 = CASE WHEN 7 < pid THEN 3 ELSE NULL END
+          state, 24 bytes
+            sum_seen unsigned bigint @0 = count(*)
+            sum decimal(38,0) @8 = sum(pid)
+        user: groups
+          project cpu, big, few, CASE WHEN sum_seen = 0 THEN NULL ELSE sum END
+          output cpu unsigned integer, big boolean, few bigint, sum decimal(38,0)
+        ",
+    );
+}
+
+#[test]
 fn aggregates_share_their_state() {
     let ppid = || Some(col("ppid"));
     let calls =
@@ -178,7 +203,7 @@ fn aggregates_share_their_state() {
         Q::scan().aggregate(&[], calls),
         "
         kernel k0: tracepoint.t.e
-          groups, at most 1
+          groups in 1 slot (one_group)
           state, 32 bytes
             count unsigned bigint @0 = count(ppid)
             sum decimal(38,0) @8 = sum(ppid)
@@ -197,7 +222,7 @@ fn a_count_of_what_is_never_null_is_a_count_of_rows() {
         Q::scan().aggregate(&[], vec![call("count", None), named("n", call("count", Some(col("pid"))))]),
         "
         kernel k0: tracepoint.t.e
-          groups, at most 1
+          groups in 1 slot (one_group)
           state, 8 bytes
             count unsigned bigint @0 = count(*)
         user: groups
@@ -216,7 +241,7 @@ fn a_filter_makes_another_slot_and_a_histogram_is_one() {
         "
         kernel k0: tracepoint.t.e
           groups, at most 10240
-          key, 8 bytes, null bits u8 @4
+          key, 8 bytes, null bits u32 @4
             p unsigned integer null @0 = ppid
           state, 552 bytes
             s_seen unsigned bigint @0 = count(*) FILTER (WHERE pid = 1)
@@ -235,7 +260,7 @@ fn durations_average_to_durations() {
         Q::scan().aggregate(&[], vec![call("avg", Some(col("delay"))), call("sum", Some(col("delay")))]),
         "
         kernel k0: tracepoint.t.e
-          groups, at most 1
+          groups in 1 slot (one_group)
           state, 24 bytes
             avg_seen unsigned bigint @0 = count(*)
             sum decimal(38,0) @8 = sum(delay)
@@ -253,7 +278,7 @@ fn windows_are_keys() {
         "
         kernel k0: tracepoint.t.e
           groups, at most 10240
-          key, 16 bytes
+          key, 12 bytes
             cpu unsigned integer @8 = cpu
             bucket timestamp @0 = tumble(interval '10 seconds')
           state, 8 bytes
@@ -277,7 +302,7 @@ fn having_order_and_limit_come_after_grouping() {
         kernel k0: tracepoint.t.e
           filter flags <> 0
           groups, at most 10240
-          key, 8 bytes
+          key, 4 bytes
             flags integer @0 = flags
           state, 8 bytes
             count unsigned bigint @0 = count(*)
@@ -298,7 +323,7 @@ fn what_is_computed_on_the_way_has_a_number_or_its_final_name() {
         sum().filter(lt(int(1), col("#0 decimal"))),
         "
         kernel k0: tracepoint.t.e
-          groups, at most 1
+          groups in 1 slot (one_group)
           state, 24 bytes
             sum_seen unsigned bigint @0 = count(*)
             sum decimal(38,0) @8 = sum(flags)
@@ -312,7 +337,7 @@ fn what_is_computed_on_the_way_has_a_number_or_its_final_name() {
         sum().filter(lt(int(1), col("#0 decimal"))).project(&[("twice", plus(col("#0 decimal"), col("#0 decimal")))]),
         "
         kernel k0: tracepoint.t.e
-          groups, at most 1
+          groups in 1 slot (one_group)
           state, 24 bytes
             sum_seen unsigned bigint @0 = count(*)
             sum decimal(38,0) @8 = sum(flags)
@@ -332,7 +357,7 @@ fn distinct_rows_are_groups_that_exist() {
         "
         kernel k0: tracepoint.t.e
           groups, at most 10240
-          key, 8 bytes
+          key, 4 bytes
             flags integer @0 = flags
           state, 8 bytes
             rows unsigned bigint @0 = count(*)

@@ -8,9 +8,9 @@ use crate::interp::{Outcome, Setup, drain, parameters};
 use bpfquery::{Options, Target, compile};
 use bpfquery_exec::{Engine, Entry};
 use bpfquery_host::Live;
-use bpfquery_object::manifest::{GROUPS, ROWS, param_bytes};
+use bpfquery_object::manifest::{GROUPS, REST, ROWS, param_bytes};
 use bpfquery_object::{Manifest, elf};
-use libbpf_rs::{MapCore, MapFlags, MapType, Object, ObjectBuilder, ProgramInput, RingBufferBuilder};
+use libbpf_rs::{MapCore, MapFlags, Object, ObjectBuilder, ProgramInput, RingBufferBuilder};
 use std::cell::RefCell;
 
 /// Random queries for each subject that this kernel has, in a run of the cases.
@@ -57,7 +57,12 @@ fn agree(seed: u64, subject: &Subject, kernel: &Live, process: &Process) -> Resu
     }
     Err(format!(
         "{}\nparameters {:?}\ncontexts {:?}\nthe interpreter:\n{}the kernel:\n{}{}",
-        trial.query.sql, trial.query.params, trial.contexts, expected.rows, found.rows, trial.func()
+        trial.query.sql,
+        trial.query.params,
+        trial.contexts,
+        expected.rows,
+        found.rows,
+        trial.func()
     ))
 }
 
@@ -74,8 +79,11 @@ fn in_kernel(trial: &Trial) -> Result<Outcome, String> {
         }
         drain(&mut engine, &mut outcome.rows)?;
     }
-    if let Some(groups) = groups(&object)? {
-        engine.push_groups(&groups).map_err(|error| format!("{error:?}"))?;
+    if let Some(entries) = groups(&object, GROUPS)? {
+        let failed = |error| format!("{error:?}");
+        engine.push_entries(false, &entries).map_err(failed)?;
+        engine.push_entries(true, &groups(&object, REST)?.unwrap_or_default()).map_err(failed)?;
+        engine.end_groups().map_err(failed)?;
         drain(&mut engine, &mut outcome.rows)?;
     }
     Ok(outcome)
@@ -122,14 +130,13 @@ fn records(object: &Object) -> Result<Vec<Vec<u8>>, String> {
     Ok(records.into_inner())
 }
 
-/// The entries of the map of groups, if there is one.
-fn groups(object: &Object) -> Result<Option<Vec<Entry>>, String> {
-    let Some(map) = object.maps().find(|map| map.name() == GROUPS) else { return Ok(None) };
-    let keyed = map.map_type() == MapType::PercpuHash;
+/// The entries of a map of groups, if there is one.
+fn groups(object: &Object, name: &str) -> Result<Option<Vec<Entry>>, String> {
+    let Some(map) = object.maps().find(|map| map.name() == name) else { return Ok(None) };
     let mut entries = Vec::new();
     for key in map.keys() {
         let states = map.lookup_percpu(&key, MapFlags::ANY).map_err(|error| format!("groups: {error:?}"))?;
-        entries.push(Entry { key: if keyed { key } else { Vec::new() }, states: states.unwrap_or_default() });
+        entries.push(Entry { key, states: states.unwrap_or_default() });
     }
     Ok(Some(entries))
 }

@@ -1,7 +1,7 @@
 //! One definition per value, before every use.
 
 use super::{At, Checked, fail, uses};
-use crate::ir::{Block, Cfg, Func, Terminator, Type, Value};
+use crate::ir::{Block, Cfg, Func, PtrKind, Terminator, Type, Value};
 
 /// Where a value is defined: the block, and how many instructions of it stand before.
 type Definition = (Block, usize);
@@ -64,13 +64,25 @@ fn check_arguments(func: &Func, block: Block) -> Checked {
             return Err(fail(func, at, message));
         }
         for (&param, (name, ty)) in params.iter().zip(types) {
-            if func.ty(param) != ty {
+            if func.ty(param) != ty && !alike(func, func.ty(param), ty) {
                 let message = format!("{name} is `{ty}`, but {param} of {to} is `{}`", func.ty(param));
                 return Err(fail(func, at, message));
             }
         }
     }
     Ok(())
+}
+
+/// Whether these are values of two maps that are as long as each other: the kernel looks at each way on its own (regsafe,
+/// kernel/bpf/verifier.c, Linux 6.12).
+fn alike(func: &Func, a: Type, b: Type) -> bool {
+    match (a, b) {
+        (
+            Type::Ptr { kind: PtrKind::MapValue(a), nullable: false },
+            Type::Ptr { kind: PtrKind::MapValue(b), nullable: false },
+        ) => func.map(a).value_size == func.map(b).value_size,
+        _ => false,
+    }
 }
 
 fn non_null(ty: Type) -> Type {
