@@ -1,16 +1,16 @@
 //! The pipeline: each step one function of one crate, each noun kept so that it can be shown.
 //!
 //! ```text
-//!  text ─parse→ Ast ─bind→ Query ─optimise→ Query ─split→ Split ─lower→ Lowered ─passes→ Func ─generate→ Program ─build→ bytes
+//!  text ─parse→ Ast ─bind→ Query ─optimise→ Query ─split→ Split ─cheapest_hook→ Split
+//!       ─lower→ Lowered ─passes→ Func ─generate→ Program ─build→ bytes
 //! ```
 
-use bpfquery_catalog::{Access, Builtin, Check, Feature, FieldPath, Kernel, SqlType, TypeRef, VMLINUX, checks, nav};
+use bpfquery_catalog::{Access, Builtin, Check, Feature, FieldPath, Kernel, Scope, SqlType, TypeRef, VMLINUX, checks, nav};
 use bpfquery_codegen::lower::{Facts, Lowered, Unit, lower};
 use bpfquery_codegen::{emit, passes};
 use bpfquery_diag::{Result, Unsupported};
-use bpfquery_plan::{Applied, Expr, ExprKind, Fragment, Output, Query, Split, optimise, split};
+use bpfquery_plan::{Applied, Fragment, Output, Query, Split, cheapest_hook, optimise, split, task_storage};
 use bpfquery_sql::{Ast, BindOptions, bind, parse};
-use std::collections::BTreeSet;
 
 /// Which kernels an object is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Options {
     pub target: Target,
     /// Only events of this process (thread group, initial pid namespace).
     pub pid: Option<u32>,
+    /// Whether each relation is attached as it is named: `cheapest_hook` is left out, so that its result can be compared.
+    pub keep_hook: bool,
 }
 
 /// Every stage's noun of one query.
@@ -39,7 +41,7 @@ pub struct Compiled {
     pub bound: Query,
     /// The optimised plan.
     pub plan: Query,
-    /// The rules that changed the plan, in order.
+    /// The rules that changed the plan, and then the split, in order.
     pub rules: Vec<Applied>,
     /// The cut between kernel and user space.
     pub split: Split,
@@ -68,10 +70,20 @@ pub const PROGRAM: &str = "bpfquery";
 pub fn compile(sql: &str, kernel: &dyn Kernel, options: Options) -> Result<Compiled> {
     let ast = parse(sql)?;
     let bound = bind(&ast, kernel, &BindOptions { pid: options.pid })?;
-    let (plan, rules) = optimise(bound.clone())?;
-    let split = split(&plan)?;
+    let (plan, mut rules) = optimise(bound.clone())?;
+    let mut split = split(&plan)?;
+    if !options.keep_hook {
+        let (moved, applied) = cheapest_hook(split, kernel, scope(options.target))?;
+        split = moved;
+        rules.extend(applied);
+    }
+    if options.target == Target::This && kernel.identity().features.contains(&Feature::TaskStorage) {
+        let (moved, applied) = task_storage(split);
+        split = moved;
+        rules.extend(applied);
+    }
     let programs = programs(&split, kernel, isa(kernel, options.target))?;
-    let mut checks: Vec<Check> = split.kernel.iter().flat_map(|f| checks(&f.relation, &used_columns(f))).collect();
+    let mut checks: Vec<Check> = split.kernel.iter().flat_map(|f| checks(&f.relation, &f.columns())).collect();
     checks.dedup();
     let target = match options.target {
         Target::Portable => "portable".to_string(),
@@ -90,7 +102,11 @@ pub fn compile(sql: &str, kernel: &dyn Kernel, options: Options) -> Result<Compi
 
 /// From fragments to instructions.
 fn programs(split: &Split, kernel: &dyn Kernel, target: emit::Target) -> Result<Vec<Program>> {
-    let unit = |fragment| Ok(Unit { name: PROGRAM.to_string(), fragment, facts: facts(fragment, kernel)? });
+    let name = |fragment: &Fragment| match fragment.output {
+        Output::Hold { .. } => format!("{PROGRAM}_hold"),
+        Output::Rows { .. } | Output::Groups { .. } => PROGRAM.to_string(),
+    };
+    let unit = |fragment| Ok(Unit { name: name(fragment), fragment, facts: facts(fragment, kernel)? });
     let units = split.kernel.iter().map(unit).collect::<Result<Vec<_>>>()?;
     let generate = |lowered: Lowered| {
         let mut func = lowered.func.clone();
@@ -106,25 +122,12 @@ fn isa(kernel: &dyn Kernel, target: Target) -> emit::Target {
     emit::Target { isa_v4: newest }
 }
 
-/// The columns of the relation that the fragment's expressions name.
-fn used_columns(fragment: &Fragment) -> BTreeSet<usize> {
-    let mut used = BTreeSet::new();
-    let mut note = |expr: &Expr| {
-        expr.walk(&mut |part| {
-            if let ExprKind::Column(id) = &part.kind {
-                used.insert(id.0 as usize);
-            }
-        });
-    };
-    fragment.filter.iter().for_each(&mut note);
-    match &fragment.output {
-        Output::Rows { values, .. } => values.iter().for_each(&mut note),
-        Output::Groups { keys, slots, .. } => {
-            keys.iter().for_each(&mut note);
-            slots.iter().flat_map(|slot| slot.input.iter().chain(&slot.filter)).for_each(&mut note);
-        }
+/// For which kernels a hook must do.
+fn scope(target: Target) -> Scope {
+    match target {
+        Target::Portable => Scope::Portable,
+        Target::This => Scope::This,
     }
-    used
 }
 
 /// What lowering must know of the kernel for the columns that are used.
@@ -132,7 +135,7 @@ fn facts(fragment: &Fragment, kernel: &dyn Kernel) -> Result<Facts> {
     let columns = &fragment.relation.columns;
     let uses = |builtin| {
         let is = |i: &usize| columns.get(*i).is_some_and(|column| column.access == Access::Builtin(builtin));
-        used_columns(fragment).iter().any(is)
+        fragment.columns().iter().any(is)
     };
     if !uses(Builtin::Ppid) {
         return Ok(Facts::default());

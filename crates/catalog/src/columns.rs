@@ -51,7 +51,10 @@ impl Relation {
         let shown = [Builtin::Ts, Builtin::Pid, Builtin::Comm, Builtin::Cpu];
         let wanted = |column: &Column| match column.access {
             Access::Builtin(builtin) => shown.contains(&builtin),
-            Access::Context { .. } | Access::DataLocation { .. } => column.ty.is_output(),
+            Access::Context { .. } | Access::DataLocation { .. } | Access::Member { .. } => column.ty.is_output(),
+            // What is made of other relations' columns.
+            Access::Unreachable => column.ty.is_output(),
+            Access::Held { .. } => false,
         };
         self.columns.iter().enumerate().filter(|(_, column)| wanted(column)).map(|(index, _)| index).collect()
     }
@@ -77,7 +80,10 @@ impl Column {
     pub fn c_type(&self) -> &str {
         match &self.origin {
             Origin::Builtin => "",
-            Origin::Field { c_type, .. } | Origin::Parameter { c_type, .. } | Origin::Returns { c_type } => c_type,
+            Origin::Field { c_type, .. }
+            | Origin::Parameter { c_type, .. }
+            | Origin::Argument { c_type, .. }
+            | Origin::Returns { c_type } => c_type,
         }
     }
 }

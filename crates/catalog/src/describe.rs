@@ -2,7 +2,7 @@
 
 use crate::glob::{glob, literal_prefix};
 use crate::kernel::{Feature, Kernel};
-use crate::probe::raw_tracepoint;
+use crate::probe::{raw_tracepoint, syscall};
 use crate::relation::{Access, Hook, Relation};
 use crate::ty::{Pointee, Space, SqlType};
 use bpfquery_diag::Result;
@@ -58,6 +58,11 @@ pub fn list(kernel: &dyn Kernel, pattern: &str) -> Result<Vec<Listed>> {
     if wants("tracepoint") && has(Feature::Tracepoint) {
         for (category, event) in kernel.events()? {
             add("tracepoint", format!("tracepoint.{category}.{event}"));
+        }
+    }
+    if wants("syscall") && has(Feature::Tracepoint) {
+        for call in syscall::names(kernel)? {
+            add("syscall", format!("syscall.{call}"));
         }
     }
     if wants("rawtracepoint") && has(Feature::RawTracepoint) && has(Feature::Btf) {
@@ -121,7 +126,10 @@ pub fn describe(relation: &Relation) -> Description {
         let hidden = relation.column(&column.name, false) != Ok(index);
         let doc = match column.access {
             Access::Builtin(builtin) => builtin.doc().to_string(),
-            Access::Context { .. } | Access::DataLocation { .. } => remark(&column.ty),
+            Access::Context { .. } | Access::DataLocation { .. } | Access::Member { .. } | Access::Held { .. } => {
+                remark(&column.ty)
+            }
+            Access::Unreachable => String::new(),
         };
         Described {
             name: if hidden { format!("args.{}", column.name) } else { column.name.clone() },
@@ -132,7 +140,7 @@ pub fn describe(relation: &Relation) -> Description {
     });
     Description {
         name: relation.name.clone(),
-        row: row(&relation.hook),
+        row: if syscall::is_syscall(relation) { "a completed system call" } else { row(&relation.hook) },
         columns: columns.collect(),
         absent: relation.absent.iter().map(|absent| (absent.name.clone(), absent.why.clone())).collect(),
     }

@@ -66,11 +66,13 @@ pub enum Feature {
     Btf,
     /// `recursion_misses` of programs (5.12).
     RecursionMisses,
+    /// Task storage for tracing programs (5.12, a10787e6d58c).
+    TaskStorage,
 }
 
 impl Feature {
     /// All of them, in order.
-    pub const ALL: [Feature; 9] = [
+    pub const ALL: [Feature; 10] = [
         Feature::Kprobe,
         Feature::Trampoline,
         Feature::Tracepoint,
@@ -80,6 +82,7 @@ impl Feature {
         Feature::IsaV4,
         Feature::Btf,
         Feature::RecursionMisses,
+        Feature::TaskStorage,
     ];
 
     /// What people call it.
@@ -94,6 +97,7 @@ impl Feature {
             Feature::IsaV4 => "BPF instruction set v4",
             Feature::Btf => "BTF of the kernel",
             Feature::RecursionMisses => "counters of skipped programs",
+            Feature::TaskStorage => "task storage for tracing programs",
         }
     }
 
@@ -105,7 +109,7 @@ impl Feature {
             Feature::Btf => Some("5.4"),
             Feature::Trampoline => Some("5.5"),
             Feature::RingBuffer => Some("5.8"),
-            Feature::RecursionMisses => Some("5.12"),
+            Feature::RecursionMisses | Feature::TaskStorage => Some("5.12"),
             Feature::IsaV4 => Some("6.6"),
         }
     }

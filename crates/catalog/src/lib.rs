@@ -18,6 +18,7 @@ mod glob;
 pub mod nav;
 mod probe;
 mod snapshot;
+mod stand_in;
 
 pub use check::{checks, verify_check};
 pub use columns::Miss;
@@ -28,7 +29,9 @@ pub use format::{FormatField, Layout, parse_format};
 pub use glob::glob;
 pub use kernel::{Feature, Identity, Kernel};
 pub use name::{Argument, Literal, Part, RelationName, parse_duration};
+pub use probe::syscall::{Syscall, SyscallColumn, syscall};
 pub use probe::{relation, require, required_features};
 pub use relation::{Absent, Access, Builtin, Check, Column, Hook, Origin, Relation};
 pub use snapshot::{Selection, Snapshot, Subset, subset};
+pub use stand_in::{Scope, interrupts_nothing, stand_in};
 pub use ty::{DEFAULT_TEXT, EnumType, Pointee, Space, SqlType, TypeRef};

@@ -1,5 +1,6 @@
 //! Probes as relations: what a row is, its columns, and how each is fetched.
 
+use crate::field::FieldPath;
 use crate::ty::SqlType;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -62,6 +63,15 @@ pub enum Origin {
         /// Its type as C text.
         c_type: String,
     },
+    /// In a tracepoint's format, and fetched from the raw tracepoint's parameter that it is a copy of.
+    Argument {
+        /// The parameter, counted from 0.
+        index: u16,
+        /// The parameter's name.
+        name: String,
+        /// The parameter's type as C text.
+        c_type: String,
+    },
     /// What the function returns.
     Returns {
         /// Its type as C text.
@@ -82,12 +92,30 @@ pub enum Access {
         /// Bytes: 1, 2, 4, 8; or the array's length for text.
         size: u16,
     },
+    /// It stands in the row that the thread holds, of another relation: a join's.
+    Held {
+        /// Bytes from the held row's start.
+        offset: u32,
+        /// Its bit in the held row's null bits; `None` where it cannot be NULL.
+        null_bit: Option<u32>,
+        /// Whether text has zeros behind its NUL, up to a multiple of 8 bytes.
+        padded: bool,
+    },
     /// A tracepoint's `__data_loc` field: `*(u32 *)(ctx + offset)` holds `length << 16 | offset` of text in the context
     /// (include/trace/stages/stage3_trace_output.h, Linux 6.1).
     DataLocation {
         /// Bytes from the context's start of the u32.
         offset: u16,
     },
+    /// A field of the kernel's struct that the pointer at `ctx + offset` leads to.
+    Member {
+        /// Bytes from the context's start of the pointer.
+        offset: u16,
+        /// The field.
+        path: FieldPath,
+    },
+    /// Not at all: the hook was chosen for a query that does not use the column.
+    Unreachable,
 }
 
 /// The columns that every event relation has.

@@ -28,7 +28,7 @@ fn has(root: &Path, version: (u16, u16, u16), feature: Feature) -> bool {
         Feature::RingBuffer => since(5, 8),
         Feature::IsaV4 => since(6, 6),
         Feature::Btf => btf(),
-        Feature::RecursionMisses => since(5, 12),
+        Feature::RecursionMisses | Feature::TaskStorage => since(5, 12),
     }
 }
 

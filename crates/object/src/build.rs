@@ -6,7 +6,7 @@
 use crate::elf::{
     CoreInput, DataInput, DataSection, MapInput, ObjectInput, ProgramInput, SourceText, Variable as DataVariable,
 };
-use crate::manifest::{GROUPS, Manifest, Parameter, Program, REST, Variable};
+use crate::manifest::{HELD, GROUPS, Manifest, Parameter, Program, REST, Variable};
 use bpfquery_btf::{Builder, CoreKind, CoreSpec, CoreTypes, MapDef, MapPart, NewMember, TypeId, c_identifier};
 use bpfquery_catalog::{Check, Hook, Kernel, VMLINUX};
 use bpfquery_codegen::ir::{self, CoreWhat, Func, Global, MapData, MapKind};
@@ -112,8 +112,14 @@ fn programs(parts: &Parts<'_>, maps: usize) -> Result<Vec<ProgramInput>> {
 }
 
 fn map_def(btf: &mut Builder, map: &MapData, split: &Split) -> MapDef {
-    let output = split.kernel.first().map(|fragment| &fragment.output);
-    let (key, value) = match (map.name.as_str(), output) {
+    let outputs = || split.kernel.iter().map(|fragment| &fragment.output);
+    let hold = outputs().find(|output| matches!(output, Output::Hold { .. }));
+    let output = outputs().find(|output| !matches!(output, Output::Hold { .. }));
+    let (key, value) = match (map.name.as_str(), if map.name == HELD { hold } else { output }) {
+        (HELD, Some(Output::Hold { layout, .. })) => {
+            let key = btf.plain_int(4, map.kind == MapKind::TaskStorage);
+            (MapPart::Type(key), MapPart::Type(structure(btf, "held_row", layout)))
+        }
         (GROUPS | REST, Some(Output::Groups { key, state, .. })) => {
             let key = match map.kind {
                 MapKind::Hash | MapKind::PerCpuHash => structure(btf, "group_key", key),
@@ -133,7 +139,8 @@ fn map_def(btf: &mut Builder, map: &MapData, split: &Split) -> MapDef {
         key,
         value,
         max_entries: map.max_entries,
-        map_flags: 0,
+        // BPF_F_NO_PREALLOC, which task storage asks for.
+        map_flags: u32::from(map.kind == MapKind::TaskStorage),
         pinned: false,
     }
 }
@@ -146,6 +153,7 @@ fn map_type(kind: MapKind) -> u32 {
         MapKind::PerCpuHash => 5,
         MapKind::PerCpuArray => 6,
         MapKind::RingBuffer => 27,
+        MapKind::TaskStorage => 29,
     }
 }
 
@@ -287,6 +295,8 @@ fn manifest(parts: &Parts<'_>) -> Result<Manifest> {
         .counters
         .iter()
         .map(|(counter, id)| Variable { name: counter.name().to_string(), offset: func.global(*id).offset });
+    let tallies =
+        lowered.tallies.iter().map(|tally| Variable { name: tally.name().to_string(), offset: tally.offset() });
     let programs = parts
         .programs
         .iter()
@@ -303,6 +313,7 @@ fn manifest(parts: &Parts<'_>) -> Result<Manifest> {
         start_ns: offset(lowered.start_ns),
         wall_offset: offset(lowered.wall_offset),
         counters: counters.collect(),
+        tallies: tallies.collect(),
         user: parts.split.user.clone(),
     })
 }

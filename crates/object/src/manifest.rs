@@ -16,6 +16,10 @@ pub const MAGIC: &[u8; 8] = b"bpfquery";
 pub const VERSION: u32 = 1;
 /// The map of rows, if there is one.
 pub const ROWS: &str = "rows";
+/// The rows that threads hold, if there is a join.
+pub const HELD: &str = "held";
+/// The tallies of each CPU, if there is a join.
+pub const TALLIES: &str = "tallies";
 /// The map of groups, if there is one.
 pub const GROUPS: &str = "groups";
 /// The hash of groups beside an array of slots, if there is one.
@@ -45,6 +49,9 @@ pub struct Manifest {
     pub wall_offset: Option<u32>,
     /// Counters of losses.
     pub counters: Vec<Variable>,
+    /// Counters that each CPU has for itself, in the value of the map `tallies`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tallies: Vec<Variable>,
     /// What user space does with the rows.
     pub user: UserPlan,
 }

@@ -1,5 +1,6 @@
 //! Scalar expressions: the primitives that functions expand into, lowering emits and the evaluator computes.
 
+use crate::like::Pattern;
 use crate::{ColumnId, Datum};
 use bpfquery_catalog::{FieldPath, SqlType};
 use bpfquery_diag::Span;
@@ -37,6 +38,8 @@ pub enum ExprKind {
     Arith(ArithOp, Box<Expr>, Box<Expr>),
     /// A comparison; between a signed and an unsigned integer it is mathematically right.
     Compare(CompareOp, Box<Expr>, Box<Expr>),
+    /// `text LIKE pattern`; a pattern that ends in its escape character is NULL.
+    Like(Box<Expr>, Like, Box<Expr>),
     /// Three-valued AND of two or more.
     And(Vec<Expr>),
     /// Three-valued OR of two or more.
@@ -72,6 +75,15 @@ pub enum ExprKind {
     },
     /// The histogram bucket of an integer: 0 for x < 0, 1 for 0, 2 + k for 2^k <= x < 2^(k+1).
     Bucket(Box<Expr>),
+}
+
+/// How a pattern is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Like {
+    /// The character that takes the meaning from the one behind it.
+    pub escape: Option<char>,
+    /// ILIKE.
+    pub fold: bool,
 }
 
 /// One-operand operators.
@@ -137,6 +149,7 @@ impl ExprKind {
             (ExprKind::Unary(a, _), ExprKind::Unary(b, _)) => a == b,
             (ExprKind::Arith(a, _, _), ExprKind::Arith(b, _, _)) => a == b,
             (ExprKind::Compare(a, _, _), ExprKind::Compare(b, _, _)) => a == b,
+            (ExprKind::Like(_, a, _), ExprKind::Like(_, b, _)) => a == b,
             (ExprKind::Field { path: a, .. }, ExprKind::Field { path: b, .. }) => a == b,
             (ExprKind::Tumble { size_ns: a }, ExprKind::Tumble { size_ns: b }) => a == b,
             (
@@ -157,11 +170,19 @@ impl ExprKind {
                 | ExprKind::Unary(_, _)
                 | ExprKind::Arith(_, _, _)
                 | ExprKind::Compare(_, _, _)
+                | ExprKind::Like(_, _, _)
                 | ExprKind::Field { .. }
                 | ExprKind::Tumble { .. },
                 _,
             ) => false,
         }
+    }
+}
+
+impl Like {
+    /// The pattern in this text; `None` where it ends in the escape character.
+    pub fn parse(self, text: &[u8]) -> Option<Pattern> {
+        Pattern::parse(text, self.escape, self.fold)
     }
 }
 
@@ -303,7 +324,7 @@ impl Expr {
         }
     }
 
-    /// Whether it needs what only user space has: double, decimal, histograms, the order of texts.
+    /// Whether it needs what only user space has: double, decimal, histograms, the order of texts, patterns of the run.
     pub fn needs_user_space(&self) -> bool {
         self.any(&|e| {
             let ordered_text = match &e.kind {
@@ -312,16 +333,34 @@ impl Expr {
                 }
                 _ => false,
             };
-            ordered_text || matches!(e.ty, SqlType::Double | SqlType::Decimal | SqlType::Histogram)
+            ordered_text
+                || e.has_free_pattern()
+                || matches!(e.ty, SqlType::Double | SqlType::Decimal | SqlType::Histogram)
         })
     }
 
-    /// The columns replaced by expressions, by position.
+    /// Whether this node is a LIKE whose pattern the kernel does not follow: one that is not known now, or of too many steps.
+    pub(crate) fn has_free_pattern(&self) -> bool {
+        match &self.kind {
+            ExprKind::Like(_, how, pattern) => match &pattern.kind {
+                ExprKind::Literal(Datum::Text(text)) => how.parse(text).is_some_and(|p| !p.runs_in_kernel()),
+                ExprKind::Literal(_) => false,
+                _ => true,
+            },
+            _ => false,
+        }
+    }
+
+    /// The columns replaced by expressions, by position. An expression without a place takes the column's.
     #[must_use]
     pub fn substitute(&self, columns: &[Expr]) -> Expr {
         self.map(&mut |expr| match expr.kind {
             // A column that is not there would be a bug of the binder; it stays, and the next stage notices.
-            ExprKind::Column(ColumnId(at)) => columns.get(at as usize).cloned().unwrap_or(expr),
+            ExprKind::Column(ColumnId(at)) => match columns.get(at as usize).cloned() {
+                Some(found) if found.span == Span::default() => Expr { span: expr.span, ..found },
+                Some(found) => found,
+                None => expr,
+            },
             _ => expr,
         })
     }
@@ -336,7 +375,7 @@ impl Expr {
             | ExprKind::ReadText(a)
             | ExprKind::Bucket(a)
             | ExprKind::Field { base: a, .. } => vec![a],
-            ExprKind::Arith(_, a, b) | ExprKind::Compare(_, a, b) => vec![a, b],
+            ExprKind::Arith(_, a, b) | ExprKind::Compare(_, a, b) | ExprKind::Like(a, _, b) => vec![a, b],
             ExprKind::And(list) | ExprKind::Or(list) | ExprKind::Coalesce(list) => list.iter().collect(),
             ExprKind::Case { arms, otherwise } => {
                 arms.iter().flat_map(|(when, then)| [when, then]).chain([otherwise.as_ref()]).collect()
@@ -354,7 +393,7 @@ impl Expr {
             | ExprKind::ReadText(a)
             | ExprKind::Bucket(a)
             | ExprKind::Field { base: a, .. } => vec![a],
-            ExprKind::Arith(_, a, b) | ExprKind::Compare(_, a, b) => vec![a, b],
+            ExprKind::Arith(_, a, b) | ExprKind::Compare(_, a, b) | ExprKind::Like(a, _, b) => vec![a, b],
             ExprKind::And(list) | ExprKind::Or(list) | ExprKind::Coalesce(list) => list.iter_mut().collect(),
             ExprKind::Case { arms, otherwise } => {
                 arms.iter_mut().flat_map(|(when, then)| [when, then]).chain([otherwise.as_mut()]).collect()
@@ -381,6 +420,7 @@ impl Expr {
             ExprKind::Coalesce(list) => list.iter().all(|e| e.nullable(column)),
             // Comparing texts that were cut at the same place is NULL.
             ExprKind::Compare(_, a, _) if a.ty.is_text() => true,
+            ExprKind::Like(_, _, _) => true,
             ExprKind::Case { arms, otherwise } => {
                 arms.iter().any(|(_, then)| then.nullable(column)) || otherwise.nullable(column)
             }

@@ -25,7 +25,10 @@ pub fn column_nullable(column: &Column) -> bool {
         },
         // Text in the record is copied by a probe read; scalars are loads that the verifier has checked.
         Access::Context { .. } => column.ty.is_text(),
-        Access::DataLocation { .. } => true,
+        Access::DataLocation { .. } | Access::Member { .. } => true,
+        // Nobody asks.
+        Access::Unreachable => true,
+        Access::Held { null_bit, .. } => null_bit.is_some(),
     }
 }
 
@@ -34,6 +37,7 @@ impl Plan {
     pub fn nullable(&self) -> Vec<bool> {
         match self {
             Plan::Scan { relation, .. } => relation.columns.iter().map(column_nullable).collect(),
+            Plan::Join { held, probe, .. } => [held.nullable(), probe.nullable()].concat(),
             Plan::Filter { input, .. } | Plan::Sort { input, .. } | Plan::Limit { input, .. } => input.nullable(),
             Plan::Project { input, items } => {
                 let below = input.nullable();

@@ -41,6 +41,23 @@ pub enum Plan {
         /// Where its name stands.
         span: Span,
     },
+    /// Each row of `probe` behind the row that its thread last had of `held`, which no other row then gets; a row of `probe` whose
+    /// thread has none makes none. Its output is the held columns, then the probe's.
+    Join {
+        /// Whose rows are held, each by its thread until the next one.
+        held: Box<Plan>,
+        /// Whose rows take them.
+        probe: Box<Plan>,
+        /// Over the held columns, and decided when a row is held: where it is not true the row is taken as any other, and the pair
+        /// is no row.
+        holds: Option<Expr>,
+        /// What the query calls the two.
+        names: [String; 2],
+        /// When memory that held columns point at is read.
+        reads: ReadAt,
+        /// Where the join stands.
+        span: Span,
+    },
     /// The rows for which the predicate is true.
     Filter {
         /// Its input.
@@ -80,6 +97,15 @@ pub enum Plan {
         /// Rows left out first.
         offset: u64,
     },
+}
+
+/// When memory is read that a held column points at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadAt {
+    /// When the row happens, as for any other row.
+    Held,
+    /// When the row is taken: a system call's arguments, whose memory the kernel has read, and filled, by then.
+    Taken,
 }
 
 /// A named expression.
@@ -137,10 +163,10 @@ pub struct SortKey {
 }
 
 impl Plan {
-    /// The operator's input; a scan has none.
+    /// The operator's one input; a scan has none, and a join's two are its own.
     pub fn input(&self) -> Option<&Plan> {
         match self {
-            Plan::Scan { .. } => None,
+            Plan::Scan { .. } | Plan::Join { .. } => None,
             Plan::Filter { input, .. }
             | Plan::Project { input, .. }
             | Plan::Aggregate { input, .. }
@@ -149,10 +175,10 @@ impl Plan {
         }
     }
 
-    /// The operator's input, to be changed.
+    /// The operator's one input, to be changed.
     pub fn input_mut(&mut self) -> Option<&mut Plan> {
         match self {
-            Plan::Scan { .. } => None,
+            Plan::Scan { .. } | Plan::Join { .. } => None,
             Plan::Filter { input, .. }
             | Plan::Project { input, .. }
             | Plan::Aggregate { input, .. }
@@ -165,6 +191,7 @@ impl Plan {
     pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
         match self {
             Plan::Scan { .. } | Plan::Limit { .. } => Vec::new(),
+            Plan::Join { holds, .. } => holds.iter_mut().collect(),
             Plan::Filter { predicate, .. } => vec![predicate],
             Plan::Project { items, .. } => items.iter_mut().map(|item| &mut item.expr).collect(),
             Plan::Aggregate { keys, aggregates, .. } => {
@@ -179,6 +206,7 @@ impl Plan {
     pub fn exprs(&self) -> Vec<&Expr> {
         match self {
             Plan::Scan { .. } | Plan::Limit { .. } => Vec::new(),
+            Plan::Join { holds, .. } => holds.iter().collect(),
             Plan::Filter { predicate, .. } => vec![predicate],
             Plan::Project { items, .. } => items.iter().map(|item| &item.expr).collect(),
             Plan::Aggregate { keys, aggregates, .. } => {
@@ -193,6 +221,13 @@ impl Plan {
     pub fn output(&self) -> Vec<(String, SqlType)> {
         match self {
             Plan::Scan { relation, .. } => relation.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect(),
+            Plan::Join { held, probe, names: [first, second], .. } => {
+                let qualified = |name: &str, plan: &Plan| {
+                    let columns = plan.output().into_iter();
+                    columns.map(|(column, ty)| (format!("{name}.{column}"), ty)).collect::<Vec<_>>()
+                };
+                [qualified(first, held), qualified(second, probe)].concat()
+            }
             Plan::Filter { input, .. } | Plan::Sort { input, .. } | Plan::Limit { input, .. } => input.output(),
             Plan::Project { items, .. } => items.iter().map(|item| (item.name.clone(), item.expr.ty.clone())).collect(),
             Plan::Aggregate { keys, aggregates, .. } => keys

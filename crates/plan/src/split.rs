@@ -20,8 +20,10 @@ pub struct Split {
 /// One program: a hook, a filter, and what becomes of the rows that pass. Expressions refer to the relation's columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fragment {
-    /// Whose rows.
+    /// Whose rows; with a match, the held row's columns stand behind its own.
     pub relation: Arc<Relation>,
+    /// Where each row first takes the row that its thread holds.
+    pub matched: Option<Matched>,
     /// Conditions, cheapest first; a row passes if all are true.
     pub filter: Vec<Expr>,
     /// What becomes of a row.
@@ -30,9 +32,52 @@ pub struct Fragment {
     pub span: Span,
 }
 
+/// A row takes the one that its thread holds; a row without one goes no further, and is counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matched {
+    /// Conditions over the relation's own columns, judged before anything is taken.
+    pub before: Vec<Expr>,
+    /// Where rows are held.
+    pub store: HeldStore,
+    /// What is held: the value of the map `held`. Its last field is the row's state.
+    pub layout: Layout,
+    /// Whether rows are held that are to make no pair.
+    pub rejects: bool,
+}
+
+/// Where each thread holds a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldStore {
+    /// A hash by the thread's id, with room made beforehand; a row that is taken is deleted.
+    Tid {
+        /// Threads that hold a row at once.
+        max_threads: u32,
+    },
+    /// Task storage: memory that hangs on the thread and goes with it. A row that is taken is marked so, and the memory stays.
+    Task,
+}
+
+/// The state of what a thread holds: nothing.
+pub const HELD_NOTHING: u8 = 0;
+/// The state of what a thread holds: a row.
+pub const HELD_ROW: u8 = 1;
+/// The state of what a thread holds: a row that is to make no pair.
+pub const HELD_REJECTED: u8 = 2;
+
 /// What becomes of a row in the kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
+    /// Its thread holds it in the map `held`, until it is taken or the next one comes.
+    Hold {
+        /// Where.
+        store: HeldStore,
+        /// The map's value. Its last field is the row's state.
+        layout: Layout,
+        /// A value for each field but the last.
+        values: Vec<Expr>,
+        /// Where one is not true the row is held as one that makes no pair.
+        holds: Vec<Expr>,
+    },
     /// It is sent to user space through the ring buffer `rows`.
     Rows {
         /// The record.
@@ -90,6 +135,37 @@ pub enum SlotOp {
     },
     /// Adds 1 to the bucket that the input (an `ExprKind::Bucket`) says. Merge: sum by bucket. Stored: buckets.
     Histogram,
+}
+
+impl Fragment {
+    /// Every expression, over the relation's columns.
+    pub fn exprs(&self) -> Vec<&Expr> {
+        let before = self.matched.iter().flat_map(|matched| &matched.before);
+        let mut list: Vec<&Expr> = before.chain(&self.filter).collect();
+        match &self.output {
+            Output::Hold { values, holds, .. } => list.extend(holds.iter().chain(values)),
+            Output::Rows { values, .. } => list.extend(values),
+            Output::Groups { keys, slots, .. } => {
+                list.extend(keys.iter().chain(slots.iter().flat_map(|slot| slot.input.iter().chain(&slot.filter))));
+            }
+        }
+        list
+    }
+
+    /// The same, to be changed.
+    pub fn exprs_mut(&mut self) -> Vec<&mut Expr> {
+        let before = self.matched.iter_mut().flat_map(|matched| &mut matched.before);
+        let mut list: Vec<&mut Expr> = before.chain(&mut self.filter).collect();
+        match &mut self.output {
+            Output::Hold { values, holds, .. } => list.extend(holds.iter_mut().chain(values)),
+            Output::Rows { values, .. } => list.extend(values),
+            Output::Groups { keys, slots, .. } => {
+                let inputs = slots.iter_mut().flat_map(|slot| slot.input.iter_mut().chain(&mut slot.filter));
+                list.extend(keys.iter_mut().chain(inputs));
+            }
+        }
+        list
+    }
 }
 
 impl SlotOp {

@@ -22,6 +22,7 @@ mod validate;
 
 mod attach;
 
+mod ring;
 mod rows;
 
 mod groups;
@@ -51,7 +52,7 @@ pub use capability::{Capability, missing_capabilities};
 pub use command::Command;
 pub use doctor::{Finding, State, probe_features, trampolines_work};
 pub use mapped::map;
-pub use report::{Misses, Report};
+pub use report::{Misses, Report, join_facts};
 pub use session::{Flow, Options, Receiver, Session};
 pub use stop::{Ended, Stop};
 pub use windows::PartialWindow;

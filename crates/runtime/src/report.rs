@@ -5,6 +5,7 @@
 use crate::stop::Ended;
 use bpfquery_diag::Result;
 use bpfquery_object::Manifest;
+use bpfquery_object::manifest::TALLIES;
 use libbpf_rs::{MapCore, MapFlags, Object};
 use std::fmt;
 
@@ -35,7 +36,9 @@ pub enum Misses {
 impl Report {
     /// Whether nothing was lost, in part or in whole, and that is known: what `--strict` asks for.
     pub fn is_lossless(&self) -> bool {
-        self.misses == Misses::Known(0) && self.counters.iter().all(|(_, count)| *count == 0)
+        // What a join leaves out is in no row by the join's own meaning: calls that were under way at the start, or still are.
+        let lost = |name: &str, count: u64| count > 0 && !is_of_join(name);
+        self.misses == Misses::Known(0) && !self.counters.iter().any(|(name, count)| lost(name, *count))
     }
 
     /// Rows or events that are in no result, as far as they were counted.
@@ -60,12 +63,49 @@ pub(crate) fn counters(object: &Object, manifest: &Manifest) -> Result<Vec<(Stri
         let bytes = bytes.get(offset as usize..).and_then(|rest| rest.first_chunk::<8>());
         bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
     };
-    Ok(manifest.counters.iter().map(|counter| (counter.name.clone(), value(counter.offset))).collect())
+    let mut all: Vec<(String, u64)> =
+        manifest.counters.iter().map(|counter| (counter.name.clone(), value(counter.offset))).collect();
+    all.extend(join_facts(&tallies(object, manifest)?));
+    Ok(all)
+}
+
+/// The tallies of all CPUs together.
+fn tallies(object: &Object, manifest: &Manifest) -> Result<Vec<(String, u64)>> {
+    let Some(map) = object.maps().find(|map| map.name() == TALLIES) else { return Ok(Vec::new()) };
+    let values = map
+        .lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)
+        .map_err(|error| bpfquery_diag::Failure::io("read the tallies of a join", error))?
+        .unwrap_or_default();
+    let value = |cpu: &Vec<u8>, at: usize| {
+        cpu.get(at..).and_then(|rest| rest.first_chunk::<8>()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    };
+    let sum = |at: u32| values.iter().map(|cpu| value(cpu, at as usize)).sum();
+    Ok(manifest.tallies.iter().map(|tally| (tally.name.clone(), sum(tally.offset))).collect())
+}
+
+/// What a join has left out: rows that were held until the next one came, rows that were still held at the end (or whose thread has
+/// ended), and rows whose thread held none. The names are those of codegen's `Tally`, but for the second.
+pub fn join_facts(tallies: &[(String, u64)]) -> Vec<(String, u64)> {
+    let of = |name: &str| tallies.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count);
+    if tallies.is_empty() {
+        return Vec::new();
+    }
+    let (held, overwritten, matched) = (of("join_held"), of("join_overwritten"), of("join_matched"));
+    vec![
+        ("join_overwritten".to_string(), overwritten),
+        ("join_left".to_string(), held.saturating_sub(overwritten).saturating_sub(matched)),
+        ("join_unmatched".to_string(), of("join_unmatched")),
+    ]
 }
 
 /// Whether the counter tells of values, not of whole rows.
 fn is_fact(name: &str) -> bool {
-    matches!(name, "read_faults" | "text_unknown" | "text_cut")
+    matches!(name, "read_faults" | "text_unknown" | "text_cut") || is_of_join(name)
+}
+
+/// Whether the counter tells of rows that found no partner.
+fn is_of_join(name: &str) -> bool {
+    matches!(name, "join_overwritten" | "join_left" | "join_unmatched")
 }
 
 impl fmt::Display for Report {
@@ -88,6 +128,11 @@ impl fmt::Display for Report {
                 "text_unknown" => {
                     write!(f, "\ntext: {} needed what was cut (NULL)", counted(*count, "comparison"))?;
                 }
+                "join_overwritten" => {
+                    write!(f, "\njoin: {} held until the thread's next one came", counted(*count, "row"))?;
+                }
+                "join_left" => write!(f, "\njoin: {} still held, or their threads ended", counted(*count, "row"))?,
+                "join_unmatched" => write!(f, "\njoin: {} came to threads that held none", counted(*count, "row"))?,
                 "text_cut" => write!(f, "\ntext: {} may be cut", counted(*count, "value"))?,
                 _ => {}
             }
@@ -99,6 +144,9 @@ impl fmt::Display for Report {
 /// The names are those of codegen's `Counter`.
 fn loss(name: &str, count: u64) -> String {
     match name {
+        "held_full" => format!("{} (too many threads held one)", counted(count, "row")),
+        "held_busy" => format!("{} (the map of held rows was locked)", counted(count, "row")),
+        "held_failed" => format!("{} (not held: no memory)", counted(count, "row")),
         "rows_lost" => format!("{} (the ring buffer was full)", counted(count, "row")),
         "groups_full" => format!("{} (the map of groups was full)", counted(count, "event")),
         "groups_no_memory" => format!("{} (no memory for a new group)", counted(count, "event")),

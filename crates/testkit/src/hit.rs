@@ -6,7 +6,7 @@
 use crate::input::{Line, Place, Value};
 use crate::memory::Memory;
 use bpfquery_catalog::{
-    Access, Builtin, Column, Kernel, Miss, Pointee, Relation, Space, SqlType, TypeRef, VMLINUX, nav,
+    Access, Builtin, Column, FieldPath, Kernel, Miss, Pointee, Relation, Space, SqlType, TypeRef, VMLINUX, nav,
 };
 use bpfquery_codegen::interp::{Event, Sparse};
 use bpfquery_isa::Helper;
@@ -75,7 +75,9 @@ fn tail(relation: &Relation) -> usize {
     let end = |column: &Column| match column.access {
         Access::Context { offset, size } => usize::from(offset + size),
         Access::DataLocation { offset } => usize::from(offset) + 4,
-        Access::Builtin(_) => 0,
+        Access::Member { offset, .. } => usize::from(offset) + 8,
+        Access::Unreachable => 0,
+        Access::Builtin(_) | Access::Held { .. } => 0,
     };
     relation.columns.iter().map(end).max().unwrap_or(0)
 }
@@ -93,6 +95,10 @@ impl Maker<'_> {
         match column.access {
             Access::Builtin(builtin) => self.builtin(builtin, value),
             Access::DataLocation { offset } => self.data_location(offset.into(), value),
+            Access::Held { .. } => Err("it comes with the row that is held".to_string()),
+            Access::Member { offset, path } => self.behind(offset.into(), &path, column.ty, value),
+            // The query does not use it, and its hook does not have it.
+            Access::Unreachable => Ok(()),
             Access::Context { offset, size } => {
                 let at = At::Context(offset.into());
                 let mut spot = Spot { at, size: size.into(), bits: None, ty: column.ty };
@@ -181,14 +187,7 @@ impl Maker<'_> {
     /// A member of the struct that stands at a spot, or that the pointer there leads to; a struct that is not there is made.
     fn member(&mut self, of: &Spot, name: &str) -> Result<Spot, String> {
         let base = match (&of.ty, of.at) {
-            (SqlType::Pointer { to: Pointee::Struct(to), space }, _) => match self.word(of)? {
-                0 => {
-                    let address = self.memory.place(*space, vec![0; self.size_of(to)?]);
-                    self.put(of.at, &address.to_le_bytes())?;
-                    address
-                }
-                address => address,
-            },
+            (SqlType::Pointer { to: Pointee::Struct(to), space }, _) => self.target(of, *space, to)?,
             (SqlType::Struct(_), At::Memory(address)) => address,
             (other, _) => return Err(format!("{other} has no member \"{name}\"")),
         };
@@ -196,6 +195,31 @@ impl Maker<'_> {
         let member = member.map_err(|wrong| format!("{name}: {wrong:?}"))?;
         let at = At::Memory(base + u64::from(member.offset));
         Ok(Spot { at, size: member.size as usize, bits: member.bits, ty: member.ty })
+    }
+
+    /// The address that the pointer at a spot holds; a struct that is not there is made.
+    fn target(&mut self, of: &Spot, space: Space, to: &TypeRef) -> Result<u64, String> {
+        match self.word(of)? {
+            0 => {
+                let address = self.memory.place(space, vec![0; self.size_of(to)?]);
+                self.put(of.at, &address.to_le_bytes())?;
+                Ok(address)
+            }
+            address => Ok(address),
+        }
+    }
+
+    /// A column that is a field of the struct that the context points at; `fault` is a pointer that cannot be followed.
+    fn behind(&mut self, offset: usize, path: &FieldPath, ty: SqlType, value: &Value) -> Result<(), String> {
+        let to = Pointee::Struct(path.root.clone());
+        let pointer = SqlType::Pointer { space: Space::Kernel, to };
+        let pointer = Spot { at: At::Context(offset), size: 8, bits: None, ty: pointer };
+        if *value == Value::Fault {
+            return self.store(&pointer, value);
+        }
+        let base = self.target(&pointer, Space::Kernel, &path.root)?;
+        let at = At::Memory(base + u64::from(path.offset));
+        self.store(&Spot { at, size: path.size as usize, bits: None, ty }, value)
     }
 
     fn size_of(&self, to: &TypeRef) -> Result<usize, String> {

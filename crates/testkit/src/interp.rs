@@ -9,7 +9,7 @@ use bpfquery::{Compiled, Program};
 use bpfquery_catalog::{Hook, Kernel, SqlType, parse_duration};
 use bpfquery_codegen::interp::{self, World};
 use bpfquery_codegen::ir::{Func, Global, GlobalId};
-use bpfquery_codegen::lower::Lowered;
+use bpfquery_codegen::lower::{Lowered, TALLIES};
 use bpfquery_exec::{Engine, Entry};
 use bpfquery_object::manifest::{GROUPS, Parameter, REST, ROWS, param_bytes};
 use bpfquery_plan::{Datum, Param};
@@ -196,5 +196,20 @@ fn losses(lowered: &Lowered, world: &World) -> String {
             let _ = writeln!(text, "{} {count}", counter.name());
         }
     }
+    for (name, count) in bpfquery_runtime::join_facts(&tallies(lowered, world)) {
+        if count > 0 {
+            let _ = writeln!(text, "{name} {count}");
+        }
+    }
     text
+}
+
+/// The tallies of all CPUs together.
+fn tallies(lowered: &Lowered, world: &World) -> Vec<(String, u64)> {
+    let values = world.entries(TALLIES).and_then(|mut entries| entries.pop()).map_or(Vec::new(), |entry| entry.values);
+    let value = |cpu: &Vec<u8>, at: usize| {
+        cpu.get(at..).and_then(|rest| rest.first_chunk::<8>()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    };
+    let sum = |at: u32| values.iter().map(|cpu| value(cpu, at as usize)).sum();
+    lowered.tallies.iter().map(|tally| (tally.name().to_string(), sum(tally.offset()))).collect()
 }

@@ -6,6 +6,7 @@
 
 mod function;
 pub(crate) mod raw_tracepoint;
+pub(crate) mod syscall;
 mod timer;
 mod tracepoint;
 
@@ -16,9 +17,10 @@ use bpfquery_diag::{Diagnostic, Result, Unsupported, nearest};
 use std::collections::BTreeSet;
 
 /// The first words of relations' names, and how each goes on.
-const KINDS: [(&str, &str); 8] = [
+const KINDS: [(&str, &str); 9] = [
     ("tracepoint", "tracepoint.CATEGORY.EVENT"),
     ("rawtracepoint", "rawtracepoint.EVENT"),
+    ("syscall", "syscall.NAME"),
     ("kprobe", "kprobe.FUNCTION"),
     ("kretprobe", "kretprobe.FUNCTION"),
     ("fentry", "fentry.FUNCTION"),
@@ -28,8 +30,7 @@ const KINDS: [(&str, &str); 8] = [
 ];
 
 /// Words that the language's design keeps for relations that are not there yet.
-const PLANNED: [&str; 19] = [
-    "syscall",
+const PLANNED: [&str; 18] = [
     "uprobe",
     "uretprobe",
     "usdt",
@@ -72,6 +73,10 @@ pub fn relation(kernel: &dyn Kernel, name: &RelationName) -> Result<Relation> {
         ("tracepoint", [category, event]) => tracepoint::relation(kernel, category, event),
         ("tracepoint", [event]) => Err(tracepoint::without_category(kernel, event)?.into()),
         ("rawtracepoint", [event]) => raw_tracepoint::relation(kernel, event),
+        ("syscall", [_]) => match syscall::syscall(kernel, name)? {
+            Some(call) => Ok(call.relation),
+            None => Err(unknown(name, "syscall").into()),
+        },
         ("kprobe", [path @ .., function]) => function::relation(kernel, function::Kind::Kprobe, path, function),
         ("kretprobe", [path @ .., function]) => function::relation(kernel, function::Kind::Kretprobe, path, function),
         ("fentry", [path @ .., function]) => function::relation(kernel, function::Kind::Fentry, path, function),

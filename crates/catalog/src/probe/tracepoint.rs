@@ -13,7 +13,7 @@ use bpfquery_btf::Tag;
 use bpfquery_diag::{Diagnostic, Result, nearest};
 
 /// The category of system calls, whose pointers are all the caller's.
-const SYSCALLS: &str = "syscalls";
+pub(super) const SYSCALLS: &str = "syscalls";
 
 /// The longest record: PERF_MAX_TRACE_SIZE, include/linux/trace_events.h, Linux 5.15 on; it was 2048 before.
 const LONGEST: u32 = 8192;

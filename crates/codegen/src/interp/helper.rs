@@ -68,6 +68,7 @@ pub(super) fn call(machine: &mut Machine<'_>, helper: Helper, args: &[u64]) -> R
         Helper::MapLookupElem => lookup(machine, args)?,
         Helper::MapUpdateElem => update(machine, args)?.cast_unsigned(),
         Helper::MapDeleteElem => delete(machine, args)?.cast_unsigned(),
+        Helper::TaskStorageGet => storage(machine, args)?,
         Helper::RingbufReserve => reserve(machine, args)?,
         Helper::RingbufSubmit => commit(machine, args[0], false)?,
         Helper::RingbufDiscard => commit(machine, args[0], true)?,
@@ -171,6 +172,17 @@ fn lookup(machine: &mut Machine<'_>, args: &[u64]) -> Result<u64, Fault> {
     let (map, key) = key(machine, args)?;
     let StoreKind::Map(inner) = &machine.world.stores[map as usize].kind else { return Err(no_keys()) };
     Ok(inner.lookup(&key).map_or(0, |cell| Object::Cell { map, cell }.address()))
+}
+
+// bpf_task_storage_get, kernel/bpf/bpf_task_storage.c: only the current task is asked for here, and its id stands for it.
+fn storage(machine: &mut Machine<'_>, args: &[u64]) -> Result<u64, Fault> {
+    let map = store(machine, args[0])?;
+    if args[1] != machine.event.task {
+        return Err(Fault::Arguments(format!("{:#x} is not the current task", args[1])));
+    }
+    let task = machine.event.tid.to_le_bytes();
+    let StoreKind::Map(inner) = &mut machine.world.stores[map as usize].kind else { return Err(no_keys()) };
+    Ok(inner.storage(&task, args[3] == 1).map_or(0, |cell| Object::Cell { map, cell }.address()))
 }
 
 fn update(machine: &mut Machine<'_>, args: &[u64]) -> Result<i64, Fault> {

@@ -34,7 +34,7 @@ impl Map {
     pub(super) fn new(data: MapData, cpus: u32) -> Map {
         let copies = match data.kind {
             MapKind::PerCpuHash | MapKind::PerCpuArray => cpus,
-            MapKind::Hash | MapKind::Array | MapKind::RingBuffer => 1,
+            MapKind::Hash | MapKind::Array | MapKind::RingBuffer | MapKind::TaskStorage => 1,
         };
         let mut map = Map { data, index: BTreeMap::new(), cells: Vec::new(), cpus: copies };
         if map.is_array() {
@@ -67,6 +67,11 @@ impl Map {
         let cpu = self.copy(cpu);
         self.cells[cell as usize][cpu].copy_from_slice(value);
         0
+    }
+
+    /// `bpf_task_storage_get` for the task of this key: its value, made if that is asked for.
+    pub(super) fn storage(&mut self, key: &[u8], make: bool) -> Option<u32> {
+        self.lookup(key).or_else(|| make.then(|| self.insert(key)))
     }
 
     /// `bpf_map_delete_elem`: 0 or -errno.

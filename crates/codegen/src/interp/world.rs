@@ -80,7 +80,7 @@ impl World {
         let Some(Store { data, kind: StoreKind::Map(inner) }) = store else { return Err(bug("no such map")) };
         let copies = match data.kind {
             MapKind::PerCpuHash | MapKind::PerCpuArray => cpus as usize,
-            MapKind::Hash | MapKind::Array | MapKind::RingBuffer => 1,
+            MapKind::Hash | MapKind::Array | MapKind::RingBuffer | MapKind::TaskStorage => 1,
         };
         let sized = values.iter().all(|value| value.len() == data.value_size as usize);
         if key.len() != data.key_size as usize || values.len() != copies || !sized {
@@ -158,7 +158,11 @@ impl World {
         }
         let kind = match map.kind {
             MapKind::RingBuffer => StoreKind::Ring(Ring::new(map.max_entries)),
-            MapKind::Hash | MapKind::PerCpuHash | MapKind::Array | MapKind::PerCpuArray => {
+            MapKind::Hash
+            | MapKind::PerCpuHash
+            | MapKind::Array
+            | MapKind::PerCpuArray
+            | MapKind::TaskStorage => {
                 StoreKind::Map(Map::new(map.clone(), self.cpus))
             }
         };

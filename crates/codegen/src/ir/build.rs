@@ -6,7 +6,7 @@
 use super::dominance::Dominance;
 use super::{
     Access, BinOp, Block, BlockData, Cond, Context, CoreId, CoreReloc, Func, GlobalData, GlobalId, Inst, InstData,
-    MapData, MapId, Op, PtrKind, SlotData, SlotId, Terminator, Type, Value, ValueData,
+    MapData, MapId, Op, PtrKind, Scan, SlotData, SlotId, Terminator, Type, Value, ValueData,
 };
 use bpfquery_diag::Span;
 use bpfquery_isa::Helper;
@@ -229,6 +229,11 @@ impl Builder {
     /// Calls a helper.
     pub fn call(&mut self, helper: Helper, args: &[Value]) -> Value {
         self.define(Op::Call { helper, args: args.to_vec() })
+    }
+
+    /// The state in which an automaton leaves a text.
+    pub fn scan(&mut self, scan: Scan) -> Value {
+        self.define(Op::Scan(scan))
     }
 
     fn terminate(&mut self, terminator: Terminator) {

@@ -106,6 +106,8 @@ pub enum MapKind {
     PerCpuArray,
     /// BPF_MAP_TYPE_RINGBUF.
     RingBuffer,
+    /// BPF_MAP_TYPE_TASK_STORAGE: the key is a task.
+    TaskStorage,
 }
 
 /// Where a global lives.
@@ -199,7 +201,7 @@ impl Func {
             _ => None,
         });
         match (helper, map) {
-            (Helper::MapLookupElem, Some(map)) => Type::nullable(PtrKind::MapValue(map)),
+            (Helper::MapLookupElem | Helper::TaskStorageGet, Some(map)) => Type::nullable(PtrKind::MapValue(map)),
             (Helper::RingbufReserve, Some(map)) => Type::nullable(PtrKind::Record(map)),
             _ => Type::Int,
         }
@@ -208,7 +210,7 @@ impl Func {
     /// The type of the value that `op` defines; `None` when it defines none.
     pub fn result_type(&self, op: &Op) -> Option<Type> {
         match op {
-            Op::Const(_) | Op::Extend { .. } | Op::Load { .. } | Op::Core(_) => Some(Type::Int),
+            Op::Const(_) | Op::Extend { .. } | Op::Load { .. } | Op::Core(_) | Op::Scan(_) => Some(Type::Int),
             Op::Bin(_, a, _) => Some(self.ty(*a)),
             Op::SlotAddr(_) => Some(Type::ptr(PtrKind::Stack)),
             Op::MapAddr(map) => Some(Type::ptr(PtrKind::Map(*map))),

@@ -2,7 +2,7 @@
 //!
 //! Every variant stands in its table: what is missing prints as `?`, which does not parse.
 
-use super::{Access, BinOp, Cond, CoreWhat, Global, MapKind};
+use super::{Access, BinOp, Cond, CoreWhat, Global, MapKind, Stop};
 
 pub(super) const ACCESSES: [(Access, &str); 4] =
     [(Access::U8, "u8"), (Access::U16, "u16"), (Access::U32, "u32"), (Access::U64, "u64")];
@@ -34,12 +34,16 @@ pub(super) const CONDS: [(Cond, &str); 10] = [
     (Cond::Sge, "sge"),
 ];
 
-pub(super) const MAP_KINDS: [(MapKind, &str); 5] = [
+pub(super) const STOPS: [(Stop, &str); 4] =
+    [(Stop::Never, "all"), (Stop::Dead, "dead"), (Stop::Done, "done"), (Stop::Either, "either")];
+
+pub(super) const MAP_KINDS: [(MapKind, &str); 6] = [
     (MapKind::Hash, "hash"),
     (MapKind::PerCpuHash, "percpu_hash"),
     (MapKind::Array, "array"),
     (MapKind::PerCpuArray, "percpu_array"),
     (MapKind::RingBuffer, "ringbuf"),
+    (MapKind::TaskStorage, "task_storage"),
 ];
 
 pub(super) const SECTIONS: [(Global, &str); 2] = [(Global::Rodata, "rodata"), (Global::Bss, "bss")];

@@ -2,7 +2,7 @@
 
 use super::Lowerer;
 use crate::ir::{self, BinOp, Block, Context, Global, Value};
-use bpfquery_catalog::{Access, Builtin, Column, Hook, SqlType};
+use bpfquery_catalog::{Access, Builtin, Column, FieldPath, Hook, SqlType};
 use bpfquery_diag::{Failure, Result};
 use bpfquery_isa::Helper;
 use bpfquery_plan::ColumnId;
@@ -43,7 +43,10 @@ impl<'a> Lowerer<'a> {
         match &column.access {
             Access::Builtin(builtin) => self.builtin(*builtin, null),
             Access::Context { offset, size } => self.context_field(&column.ty, *offset, *size),
+            Access::Member { offset, path } => self.member(column, *offset, path, null),
+            Access::Held { .. } => self.held_scalar(column, null),
             Access::DataLocation { .. } => Err(Failure::bug("lower", format!("{} as a number", column.name))),
+            Access::Unreachable => Err(unreachable(column)),
         }
     }
 
@@ -55,6 +58,24 @@ impl<'a> Lowerer<'a> {
         let word = self.build.load(access, self.context, offset);
         let narrower = u16::from(bits) < size * 8 || signed;
         Ok(if narrower { self.build.extend(bits, signed, word) } else { word })
+    }
+
+    /// A field of the struct that a pointer in the context leads to, read once on each path.
+    fn member(&mut self, column: &Column, offset: u16, path: &FieldPath, null: Block) -> Result<Value> {
+        let key = format!("{:?}", column.access);
+        if let Some(value) = self.known(&key) {
+            return Ok(value);
+        }
+        let base = self.context_field(&SqlType::U64, offset, 8)?;
+        let value = self.read_field(Helper::ProbeReadKernel, base, path, &column.ty, null)?;
+        self.remember(key, value);
+        Ok(value)
+    }
+
+    /// The address of such a field.
+    pub(super) fn member_address(&mut self, offset: u16, path: &FieldPath) -> Result<Value> {
+        let base = self.context_field(&SqlType::U64, offset, 8)?;
+        Ok(self.field_address(base, path))
     }
 
     fn builtin(&mut self, builtin: Builtin, null: Block) -> Result<Value> {
@@ -131,4 +152,9 @@ impl<'a> Lowerer<'a> {
         let into = self.build.bin(BinOp::UMod, wall, size);
         self.build.bin(BinOp::Sub, now, into)
     }
+}
+
+/// The hook was chosen for a query that does not use the column, and here it is used.
+pub(super) fn unreachable(column: &Column) -> Failure {
+    Failure::bug("lower", format!("{} is out of reach on this hook", column.name))
 }

@@ -1,7 +1,7 @@
 //! What is lost, counted in the object itself.
 
 use super::Lowerer;
-use crate::ir::{Block, Global};
+use crate::ir::{Access, BinOp, Block, Global, MapData, MapKind};
 
 /// A counter in `.bss`: 8 bytes, only ever added to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +16,12 @@ pub enum Counter {
     GroupsBusy,
     /// Events whose group failed with another errno.
     GroupsFailed,
+    /// Rows that found no room to be held: the map is full (-E2BIG).
+    HeldFull,
+    /// Rows that were not held because an update was interrupted (-EBUSY).
+    HeldBusy,
+    /// Rows that were not held for another reason, such as no memory.
+    HeldFailed,
     /// Reads of memory that faulted; the value is NULL.
     ReadFaults,
     /// Comparisons of text that would have needed a part that was cut; the result is NULL.
@@ -26,12 +32,15 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, in the order of the loss report.
-    pub const ALL: [Counter; 8] = [
+    pub const ALL: [Counter; 11] = [
         Counter::RowsLost,
         Counter::GroupsFull,
         Counter::GroupsNoMemory,
         Counter::GroupsBusy,
         Counter::GroupsFailed,
+        Counter::HeldFull,
+        Counter::HeldBusy,
+        Counter::HeldFailed,
         Counter::ReadFaults,
         Counter::TextUnknown,
         Counter::TextCut,
@@ -45,6 +54,9 @@ impl Counter {
             Counter::GroupsNoMemory => "groups_no_memory",
             Counter::GroupsBusy => "groups_busy",
             Counter::GroupsFailed => "groups_failed",
+            Counter::HeldFull => "held_full",
+            Counter::HeldBusy => "held_busy",
+            Counter::HeldFailed => "held_failed",
             Counter::ReadFaults => "read_faults",
             Counter::TextUnknown => "text_unknown",
             Counter::TextCut => "text_cut",
@@ -57,7 +69,86 @@ impl Counter {
     }
 }
 
+/// What every row of a join counts: each CPU for itself, so that no row waits for another CPU's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tally {
+    /// Rows that were held.
+    Held,
+    /// Rows that were held until the next one came.
+    Overwritten,
+    /// Rows that took one.
+    Matched,
+    /// Rows whose thread held none.
+    Unmatched,
+}
+
+/// The map of tallies: a per-CPU array of one value.
+pub const TALLIES: &str = "tallies";
+
+impl Tally {
+    /// All of them, in the order in which the map's value has them.
+    pub const ALL: [Tally; 4] = [Tally::Held, Tally::Overwritten, Tally::Matched, Tally::Unmatched];
+
+    /// What it counts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tally::Held => "join_held",
+            Tally::Overwritten => "join_overwritten",
+            Tally::Matched => "join_matched",
+            Tally::Unmatched => "join_unmatched",
+        }
+    }
+
+    /// Bytes from the start of the map's value; 8 bytes long.
+    pub fn offset(self) -> u32 {
+        match self {
+            Tally::Held => 0,
+            Tally::Overwritten => 8,
+            Tally::Matched => 16,
+            Tally::Unmatched => 24,
+        }
+    }
+}
+
 impl Lowerer<'_> {
+    /// Finds this CPU's tallies, at a place that every tally comes behind.
+    pub(super) fn prepare_tallies(&mut self) {
+        let value_size = 8 * u32::try_from(Tally::ALL.len()).unwrap_or(u32::MAX);
+        let map = self.build.map(MapData {
+            name: TALLIES.to_string(),
+            kind: MapKind::PerCpuArray,
+            key_size: 4,
+            value_size,
+            max_entries: 1,
+        });
+        let zero = self.build.iconst(0);
+        let value = self.array_value(map, zero);
+        self.tallies = Some(value);
+    }
+
+    /// `tally += 1`, this CPU's.
+    pub(super) fn tally(&mut self, tally: Tally) {
+        if !self.globals.tallies.contains(&tally) {
+            self.globals.tallies.push(tally);
+        }
+        let Some(base) = self.tallies else { return };
+        let at = i16::try_from(tally.offset()).unwrap_or(i16::MAX);
+        let old = self.build.load(Access::U64, base, at);
+        let one = self.build.iconst(1);
+        let new = self.build.bin(BinOp::Add, old, one);
+        self.build.store(Access::U64, base, at, new);
+    }
+
+    /// A cold block that counts, and is not ended yet.
+    pub(super) fn tallied(&mut self, tally: Tally) -> Block {
+        let here = self.build.current();
+        let block = self.build.cold_block();
+        self.build.switch_to(block);
+        self.tally(tally);
+        self.build.switch_to(here);
+        block
+    }
+
     /// `lock counter += 1` at the current place.
     pub(super) fn count(&mut self, counter: Counter) {
         let known = self.globals.counters.iter().find(|(known, _)| *known == counter).map(|(_, id)| *id);

@@ -9,37 +9,60 @@ impl Lowerer<'_> {
     /// The whole program.
     pub(super) fn fragment(&mut self) -> Result<()> {
         let fragment = self.fragment;
-        let filters: Vec<&Expr> = fragment.filter.iter().collect();
         self.prepare_scratch(true);
-        self.prefetch(&filters);
+        if let Some(matched) = &fragment.matched {
+            self.filters(&matched.before)?;
+            // The row's time is that of its event, before what the join itself takes.
+            self.prefetch(&fragment.exprs());
+            self.prepare_tallies();
+            self.take(matched)?;
+        }
+        self.filters(&fragment.filter)?;
+        self.build.set_span(fragment.span);
+        self.prepare_scratch(false);
+        match &fragment.output {
+            // It reads the clock itself, as late as it can.
+            Output::Hold { .. } => self.prepare_tallies(),
+            Output::Rows { .. } | Output::Groups { .. } => self.prefetch(&outputs(&fragment.output)),
+        }
+        match &fragment.output {
+            Output::Hold { store, layout, values, holds } => self.hold(*store, layout, values, holds)?,
+            Output::Rows { layout, values } => self.rows(layout, values)?,
+            Output::Groups { key, keys, state, slots, store, .. } => {
+                self.groups(key, keys, state, slots, store)?;
+            }
+        }
+        self.end();
+        Ok(())
+    }
+
+    /// The conditions, in order; a row for which one is not true goes no further.
+    fn filters(&mut self, filters: &[Expr]) -> Result<()> {
+        self.prefetch(&filters.iter().collect::<Vec<_>>());
         for filter in filters {
             let pass = self.build.block();
             let exit = self.exit;
             self.cond(filter, pass, exit, exit)?;
             self.build.switch_to(pass);
         }
-        self.build.set_span(fragment.span);
-        self.prepare_scratch(false);
-        self.prefetch(&outputs(&fragment.output));
-        match &fragment.output {
-            Output::Rows { layout, values } => self.rows(layout, values)?,
-            Output::Groups { key, keys, state, slots, store, .. } => {
-                self.groups(key, keys, state, slots, store)?;
-            }
-        }
+        Ok(())
+    }
+
+    /// The way out.
+    fn end(&mut self) {
+        self.build.set_span(self.fragment.span);
+        self.release();
         let exit = self.exit;
-        self.build.set_span(fragment.span);
         if !self.build.is_terminated() {
             self.build.jump(exit, &[]);
         }
         self.build.switch_to(exit);
         let zero = self.build.iconst(0);
         self.build.ret(zero);
-        Ok(())
     }
 
     /// Reads the clock if one of these expressions uses it and nobody has read it: an event has one time.
-    fn prefetch(&mut self, exprs: &[&Expr]) {
+    pub(super) fn prefetch(&mut self, exprs: &[&Expr]) {
         if self.now.is_none() && exprs.iter().any(|expr| self.uses_clock(expr)) {
             let now = self.build.call(bpfquery_isa::Helper::KtimeGetNs, &[]);
             self.now = Some(now);
@@ -60,6 +83,7 @@ impl Lowerer<'_> {
 
 fn outputs(output: &Output) -> Vec<&Expr> {
     match output {
+        Output::Hold { values, holds, .. } => holds.iter().chain(values).collect(),
         Output::Rows { values, .. } => values.iter().collect(),
         Output::Groups { keys, slots, .. } => {
             keys.iter().chain(slots.iter().flat_map(|slot| slot.filter.iter().chain(&slot.input))).collect()

@@ -16,7 +16,9 @@ mod counter;
 mod field;
 mod fragment;
 mod groups;
+mod hold;
 mod known;
+mod like;
 mod memory;
 mod rows;
 mod scalar;
@@ -29,7 +31,7 @@ use bpfquery_plan::{Fragment, Param};
 
 use known::key;
 
-pub use counter::Counter;
+pub use counter::{Counter, TALLIES, Tally};
 
 /// What lowering must know of the kernel that it compiles for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub struct Lowered {
     pub params: Vec<Option<GlobalId>>,
     /// Counters of what was lost, in order of first use.
     pub counters: Vec<(Counter, GlobalId)>,
+    /// Counters that each CPU has for itself, in order of first use: a value of the map `tallies` holds them at [`Tally::offset`].
+    pub tallies: Vec<Tally>,
 }
 
 /// A fragment to be lowered.
@@ -118,8 +122,14 @@ struct Lowerer<'a> {
     /// The one reading of the clock, once it dominates what follows.
     now: Option<Value>,
     known: known::Known,
-    /// Returns 0.
+    /// Returns 0, or does first what must be done on every way out.
     exit: Block,
+    /// The row that was taken from the thread.
+    held: Option<hold::Held>,
+    /// What the way out does with it.
+    release: Option<hold::Release>,
+    /// This CPU's tallies, once they are found.
+    tallies: Option<Value>,
 }
 
 #[derive(Clone, Default)]
@@ -130,6 +140,7 @@ struct Globals {
     wall_offset: Option<GlobalId>,
     params: Vec<Option<GlobalId>>,
     counters: Vec<(Counter, GlobalId)>,
+    tallies: Vec<Tally>,
 }
 
 impl Globals {
@@ -139,6 +150,7 @@ impl Globals {
         lowered.wall_offset = self.wall_offset;
         lowered.params.clone_from(&self.params);
         lowered.counters.clone_from(&self.counters);
+        lowered.tallies.clone_from(&self.tallies);
     }
 }
 
@@ -159,6 +171,9 @@ impl<'a> Lowerer<'a> {
             now: None,
             known: known::Known::default(),
             exit,
+            held: None,
+            release: None,
+            tallies: None,
         }
     }
 
@@ -168,8 +183,7 @@ impl<'a> Lowerer<'a> {
         let mut func = self.build.finish();
         // A NULL literal, or a condition that cannot be NULL, leaves blocks behind that nothing goes to.
         crate::passes::cfg::remove_unreachable(&mut func);
-        let mut lowered =
-            Lowered { func, start_ns: None, wall_offset: None, params: Vec::new(), counters: Vec::new() };
+        let mut lowered = Lowered { func, start_ns: None, wall_offset: None, params: Vec::new(), counters: Vec::new(), tallies: Vec::new() };
         self.globals.describe(&mut lowered);
         Ok((lowered, self.globals, needed))
     }

@@ -1,7 +1,7 @@
 //! Text: NUL-ended bytes in memory.
 //!
-//! A text read from elsewhere may be longer than its buffer: the read then returns the buffer's size, and the text may have
-//! been cut. A comparison that would need the lost part is NULL, and counted.
+//! A text read from elsewhere may be longer than its width: it was cut. A comparison that would need the lost part is NULL, and
+//! counted. What is read to be compared is read with one byte more than its width, so that what just fits is known to.
 
 use super::cond::Ways;
 use super::{Counter, Lowerer, key};
@@ -15,13 +15,13 @@ use bpfquery_plan::{CompareOp, Datum, Expr, ExprKind};
 #[derive(Clone, Copy)]
 pub(super) struct Text {
     /// Its first byte.
-    base: Value,
-    /// Bytes that hold it, the NUL among them.
-    width: u32,
+    pub(super) base: Value,
+    /// Bytes that hold it, the NUL among them; where it was cut, the last of them is no NUL.
+    pub(super) width: u32,
     /// Whether all bytes behind the NUL are zero, up to a multiple of 8.
     padded: bool,
-    /// Bytes that the read returned, the NUL among them; `width` where it may have been cut. `None`: never cut.
-    length: Option<Value>,
+    /// Bytes that the read returned, the NUL among them; `width + 1` where it was cut. `None`: never cut.
+    pub(super) length: Option<Value>,
 }
 
 /// Where a text comes from.
@@ -65,11 +65,12 @@ impl Lowerer<'_> {
                 Text { base, width, padded: true, length: None }
             }
             From::Address(helper, address, cuttable) => {
-                let base = self.buffer("text", width);
+                let bytes = width + u32::from(cuttable);
+                let base = self.buffer("text", bytes);
                 if padded {
-                    self.zero(base, 0, width.next_multiple_of(8));
+                    self.zero(base, 0, bytes.next_multiple_of(8));
                 }
-                let size = self.build.iconst(i64::from(width));
+                let size = self.build.iconst(i64::from(bytes));
                 let length = self.build.call(helper, &[base, size, address]);
                 self.check_fault(length, null);
                 Text { base, width, padded, length: cuttable.then_some(length) }
@@ -165,7 +166,8 @@ impl Lowerer<'_> {
         Ok(match &expr.kind {
             ExprKind::Column(id) => {
                 let access = &self.column(*id)?.access;
-                matches!(access, catalog::Access::Context { .. } | catalog::Access::DataLocation { .. })
+                use catalog::Access::{Context, DataLocation, Member};
+                matches!(access, Context { .. } | DataLocation { .. } | Member { .. })
             }
             ExprKind::Field { .. } | ExprKind::ReadText(_) => true,
             _ => false,
@@ -179,7 +181,7 @@ impl Lowerer<'_> {
             ExprKind::Literal(Datum::Text(bytes)) => Ok(From::Constant(bytes.clone())),
             ExprKind::Column(id) => {
                 let column = self.column(*id)?;
-                self.text_column(column)
+                self.text_column(column, null)
             }
             ExprKind::Param(id) => Ok(From::Memory(self.param_address(*id)?.0)),
             ExprKind::Cast(operand) if operand.ty.is_text() => self.source(operand, null),
@@ -203,7 +205,7 @@ impl Lowerer<'_> {
         }
     }
 
-    fn text_column(&mut self, column: &Column) -> Result<From> {
+    fn text_column(&mut self, column: &Column, null: Block) -> Result<From> {
         match &column.access {
             catalog::Access::Builtin(Builtin::Comm) => Ok(From::Comm),
             catalog::Access::Builtin(Builtin::Probe) => {
@@ -213,6 +215,11 @@ impl Lowerer<'_> {
                 let address = self.build.bin_imm(BinOp::Add, self.context, i64::from(*offset));
                 Ok(From::Address(Helper::ProbeReadKernelStr, address, false))
             }
+            catalog::Access::Held { padded, .. } => {
+                let (base, offset) = self.held_place(column, null)?;
+                let address = self.build.bin_imm(BinOp::Add, base, i64::from(offset));
+                Ok(if *padded { From::Memory(address) } else { From::Buffer(address) })
+            }
             catalog::Access::DataLocation { offset } => {
                 let offset = i16::try_from(*offset).map_err(|e| Failure::bug("lower", e.to_string()))?;
                 let location = self.build.load(Access::U32, self.context, offset);
@@ -220,7 +227,12 @@ impl Lowerer<'_> {
                 let address = self.build.bin(BinOp::Add, self.context, at);
                 Ok(From::Address(Helper::ProbeReadKernelStr, address, true))
             }
+            catalog::Access::Member { offset, path } => {
+                let address = self.member_address(*offset, path)?;
+                Ok(From::Address(Helper::ProbeReadKernelStr, address, false))
+            }
             catalog::Access::Builtin(_) => Err(Failure::bug("lower", format!("{} as text", column.name))),
+            catalog::Access::Unreachable => Err(super::column::unreachable(column)),
         }
     }
 
@@ -285,22 +297,23 @@ impl Lowerer<'_> {
             }
         };
         match (&a.kind, &b.kind) {
-            (ExprKind::Literal(Datum::Text(constant)), _) => self.equals_constant(b, constant, to),
-            (_, ExprKind::Literal(Datum::Text(constant))) => self.equals_constant(a, constant, to),
+            (ExprKind::Literal(Datum::Text(constant)), _) => self.equals_constant(b, constant, false, to),
+            (_, ExprKind::Literal(Datum::Text(constant))) => self.equals_constant(a, constant, false, to),
             _ => self.equals_text(a, b, to),
         }
     }
 
-    fn equals_constant(&mut self, expr: &Expr, constant: &[u8], to: Ways) -> Result<()> {
+    /// `expr = constant`. With `fold` it is in lower case, and letters match in both.
+    pub(super) fn equals_constant(&mut self, expr: &Expr, constant: &[u8], fold: bool, to: Ways) -> Result<()> {
         let text = self.text(expr, false, to.null)?;
         self.build.set_span(expr.span);
-        let length = u32::try_from(constant.len()).unwrap_or(u32::MAX);
         // Text ends at its NUL, so a constant that holds one equals nothing.
         if constant.contains(&0) {
             self.build.jump(to.no, &[]);
             return Ok(());
         }
-        if length >= text.width {
+        if let Some(kept) = constant.get(..text.width as usize - 1).filter(|kept| kept.len() < constant.len()) {
+            self.begins_with(text, kept, fold, to.no);
             self.unless_cut(text, to.no, to.null);
             return Ok(());
         }
@@ -309,34 +322,44 @@ impl Lowerer<'_> {
         if text.padded {
             bytes.resize(bytes.len().next_multiple_of(8).min(text.width.next_multiple_of(8) as usize), 0);
         }
-        let mut at = 0;
-        while at < bytes.len() {
-            let access = widest(bytes.len() - at);
-            let size = access.bytes() as usize;
-            let mut word = [0; 8];
-            word[..size].copy_from_slice(&bytes[at..at + size]);
-            let found = self.build.load(access, text.base, i16::try_from(at).unwrap_or(i16::MAX));
-            let wanted = self.build.iconst(i64::from_le_bytes(word));
-            let next = self.build.block();
-            self.build.branch(Cond::Eq, found, wanted, next, to.no);
-            self.build.switch_to(next);
-            at += size;
-        }
-        if length + 1 == text.width {
-            self.unless_cut(text, to.yes, to.null);
-        } else {
-            self.build.jump(to.yes, &[]);
-        }
+        self.begins_with(text, &bytes, fold, to.no);
+        self.build.jump(to.yes, &[]);
         Ok(())
     }
 
-    /// Ends the block: `null`, counted, if the text may have been cut, else `then`.
-    fn unless_cut(&mut self, text: Text, then: Block, null: Block) {
+    /// Goes on where the buffer begins with these bytes, of which there are no more than it holds; else to `no`. With `fold`
+    /// they are in lower case, and letters match in both.
+    pub(super) fn begins_with(&mut self, text: Text, bytes: &[u8], fold: bool, no: Block) {
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            let (access, taken) = piece(rest.len(), text.width as usize - at, fold);
+            let mut word = [0; 8];
+            word[..taken].copy_from_slice(&rest[..taken]);
+            let wanted = i64::from_le_bytes(word);
+            let found = self.build.load(access, text.base, i16::try_from(at).unwrap_or(i16::MAX));
+            let spare = 8 * (access.bytes() as usize - taken);
+            let (found, wanted) = match (access, spare) {
+                (_, 0) if fold => (self.build.bin_imm(BinOp::Or, found, case_bits(word)), wanted),
+                (_, 0) => (found, wanted),
+                (Access::U64, _) => (self.build.bin_imm(BinOp::Shl, found, spare as i64), wanted << spare),
+                _ => (self.build.bin_imm(BinOp::And, found, (1 << (8 * taken)) - 1), wanted),
+            };
+            let wanted = self.build.iconst(wanted);
+            let next = self.build.block();
+            self.build.branch(Cond::Eq, found, wanted, next, no);
+            self.build.switch_to(next);
+            at += taken;
+        }
+    }
+
+    /// Ends the block: `null`, counted, if the text was cut, else `then`.
+    pub(super) fn unless_cut(&mut self, text: Text, then: Block, null: Block) {
         match text.length {
             None => self.build.jump(then, &[]),
             Some(length) => {
                 let unknown = self.counted(Counter::TextUnknown, null);
-                let full = self.build.iconst(i64::from(text.width));
+                let full = self.build.iconst(i64::from(text.width) + 1);
                 self.build.branch(Cond::Eq, length, full, unknown, then);
             }
         }
@@ -390,11 +413,20 @@ fn reader(pointer: &SqlType) -> Helper {
     }
 }
 
-fn widest(bytes: usize) -> Access {
+/// How many of `bytes` bytes are compared at once, and with what load: three or seven by a wider one, whose other bytes are left
+/// out, if there are that many. Folding takes a mask, which as an immediate has 32 bits.
+fn piece(bytes: usize, room: usize, fold: bool) -> (Access, usize) {
     match bytes {
-        8.. => Access::U64,
-        4..8 => Access::U32,
-        2..4 => Access::U16,
-        _ => Access::U8,
+        8.. if !fold => (Access::U64, 8),
+        7 if !fold && room >= 8 => (Access::U64, 7),
+        4.. => (Access::U32, 4),
+        3 if !fold && room >= 4 => (Access::U32, 3),
+        2.. => (Access::U16, 2),
+        _ => (Access::U8, 1),
     }
+}
+
+/// The bit that tells upper case from lower case, in each byte that is a letter.
+fn case_bits(bytes: [u8; 8]) -> i64 {
+    i64::from_le_bytes(bytes.map(|byte| if byte.is_ascii_lowercase() { 0x20 } else { 0 }))
 }

@@ -1,7 +1,7 @@
 //! Plans as trees: an operator on a line, its input indented below.
 
 use super::{expr::ident, list};
-use crate::{AggregateCall, Item, Param, Plan, Query, SortKey};
+use crate::{AggregateCall, Item, Param, Plan, Query, ReadAt, SortKey};
 use bpfquery_catalog::{Access, Relation};
 use std::fmt;
 
@@ -20,13 +20,21 @@ impl fmt::Display for Query {
 /// The tree, with the parameters' names; ends in a newline.
 fn tree(plan: &Plan, params: &[Param]) -> String {
     let mut text = String::new();
-    let (mut at, mut depth) = (Some(plan), 0);
+    write(&mut text, plan, 0, params);
+    text
+}
+
+fn write(text: &mut String, plan: &Plan, depth: usize, params: &[Param]) {
+    let (mut at, mut depth) = (Some(plan), depth);
     while let Some(plan) = at {
-        text += &format!("{}{}\n", "  ".repeat(depth), operator(plan, params));
+        *text += &format!("{}{}\n", "  ".repeat(depth), operator(plan, params));
         at = plan.input();
         depth += 1;
+        if let Plan::Join { held, probe, .. } = plan {
+            write(text, held, depth, params);
+            write(text, probe, depth, params);
+        }
     }
-    text
 }
 
 fn operator(plan: &Plan, params: &[Param]) -> String {
@@ -35,6 +43,11 @@ fn operator(plan: &Plan, params: &[Param]) -> String {
         Plan::Scan { relation, used, .. } => {
             let used = list(used, |id| column(relation, id.0 as usize));
             format!("Scan {} [{used}]", relation.name)
+        }
+        Plan::Join { holds, names: [held, probe], reads, .. } => {
+            let holds = holds.as_ref().map(|e| format!(", holds {}", e.text(&names(plan), params)));
+            let late = if *reads == ReadAt::Taken { ", memory read when taken" } else { "" };
+            format!("Join [{} by {} on thread{}{late}]", ident(held), ident(probe), holds.unwrap_or_default())
         }
         Plan::Filter { predicate, .. } => format!("Filter [{}]", predicate.text(&columns, params)),
         Plan::Project { items, .. } => format!("Project [{}]", list(items, |i| item(i, &columns, params))),
@@ -59,6 +72,9 @@ fn column(relation: &Relation, at: usize) -> String {
         Access::Builtin(_) => format!("{name}: {}", column.ty),
         Access::Context { offset, .. } => format!("{name}: {} @{offset}", column.ty),
         Access::DataLocation { offset } => format!("{name}: {} @*{offset}", column.ty),
+        Access::Member { offset, path } => format!("{name}: {} @{offset} -> {}", column.ty, path.text),
+        Access::Unreachable => format!("{name}: {}", column.ty),
+        Access::Held { offset, .. } => format!("{name}: {} @held+{offset}", column.ty),
     }
 }
 

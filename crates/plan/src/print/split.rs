@@ -3,14 +3,16 @@
 use super::expr::{ident, interval};
 use super::list;
 use super::plan::{limit, sort_key};
-use crate::{Axis, Expr, Fragment, Layout, Output, Param, Slot, SlotOp, Source, Split, Step, Store, UserPlan};
-use bpfquery_catalog::SqlType;
+use crate::{
+    Axis, Expr, Fragment, HeldStore, Layout, Matched, Output, Param, Slot, SlotOp, Source, Split, Step, Store, UserPlan,
+};
+use bpfquery_catalog::{Relation, SqlType};
 use std::fmt::{self, Write};
 
 impl fmt::Display for Split {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, fragment) in self.kernel.iter().enumerate() {
-            writeln!(f, "kernel k{i}: {}", fragment.relation.name)?;
+            writeln!(f, "kernel k{i}: {}", hooked(&fragment.relation))?;
             f.write_str(&kernel(fragment, &self.params))?;
         }
         f.write_str(&user(&self.user, &self.params))
@@ -23,14 +25,33 @@ impl fmt::Display for UserPlan {
     }
 }
 
+/// `tracepoint.sched.sched_switch on rawtracepoint.sched_switch`; the name alone where it says the hook.
+fn hooked(relation: &Relation) -> String {
+    let hook = relation.hook.to_string();
+    if hook == relation.name { hook } else { format!("{} on {hook}", relation.name) }
+}
+
 fn kernel(fragment: &Fragment, params: &[Param]) -> String {
     let columns: Vec<String> = fragment.relation.columns.iter().map(|c| c.name.clone()).collect();
     let text = |expr: &Expr| expr.text(&columns, params);
     let mut out = String::new();
+    if let Some(Matched { before, store, .. }) = &fragment.matched {
+        for predicate in before {
+            line(&mut out, 1, format!("filter {}", text(predicate)));
+        }
+        line(&mut out, 1, format!("take what the thread holds {}", held_in(*store)));
+    }
     for predicate in &fragment.filter {
         line(&mut out, 1, format!("filter {}", text(predicate)));
     }
     match &fragment.output {
+        Output::Hold { store, layout, values, holds } => {
+            for predicate in holds {
+                line(&mut out, 1, format!("no pair unless {}", text(predicate)));
+            }
+            line(&mut out, 1, format!("hold {}, {}", held_in(*store), bytes(layout)));
+            fields(&mut out, layout, values, |v| (text(v), v.ty.to_string()));
+        }
         Output::Rows { layout, values } => {
             line(&mut out, 1, format!("rows, {}", bytes(layout)));
             fields(&mut out, layout, values, |v| (text(v), v.ty.to_string()));
@@ -47,6 +68,13 @@ fn kernel(fragment: &Fragment, params: &[Param]) -> String {
         }
     }
     out
+}
+
+fn held_in(store: HeldStore) -> String {
+    match store {
+        HeldStore::Tid { max_threads } => format!("in a hash by tid, at most {max_threads} threads"),
+        HeldStore::Task => "in task storage (task_storage)".to_string(),
+    }
 }
 
 fn store(store: &Store) -> String {

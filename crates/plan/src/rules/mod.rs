@@ -13,6 +13,7 @@ pub(crate) mod push_filters;
 pub(crate) mod push_projects;
 pub(crate) mod simplify_boolean;
 pub(crate) mod simplify_case;
+pub(crate) mod simplify_like;
 
 #[cfg(test)]
 mod property;
@@ -27,6 +28,9 @@ fn bottom_up(plan: Plan, f: &impl Fn(Plan) -> Plan) -> Plan {
     let below = |input: Box<Plan>| Box::new(bottom_up(*input, f));
     f(match plan {
         Plan::Scan { .. } => plan,
+        Plan::Join { held, probe, holds, names, reads, span } => {
+            Plan::Join { held: below(held), probe: below(probe), holds, names, reads, span }
+        }
         Plan::Filter { input, predicate } => Plan::Filter { input: below(input), predicate },
         Plan::Project { input, items } => Plan::Project { input: below(input), items },
         Plan::Aggregate { input, keys, aggregates } => Plan::Aggregate { input: below(input), keys, aggregates },

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Project[e, f](x) == Project[e](x);  Aggregate[e, f](x) == Aggregate[e](x)     f: used by no operator above, and not shown
-//! Scan[all](r)     == Scan[those used](r)
+//! Scan[all](r)     == Scan[those used](r);  Join[all](h, p) == Join[those used](h, p)
 //! ```
 //! Grouping keys stay: they say which rows are one group. A scan keeps the positions of its columns; others move up, and the
 //! expressions above with them.
@@ -25,6 +25,16 @@ fn prune(plan: Plan, needed: &BTreeSet<usize>) -> (Plan, Moved) {
             let used = needed.iter().filter_map(|&at| u32::try_from(at).ok()).map(ColumnId).collect();
             let moved = (0..).take(relation.columns.len()).map(Some).collect();
             (Plan::Scan { relation, used, span }, moved)
+        }
+        Plan::Join { held, probe, holds, names, reads, span } => {
+            let needed = with(needed, &holds);
+            let first = held.output().len();
+            let all = first + probe.output().len();
+            let (held, _) = prune(*held, &needed.range(..first).copied().collect());
+            let (probe, _) = prune(*probe, &needed.range(first..).map(|at| at - first).collect());
+            // What is below are scans and filters, whose columns keep their positions.
+            let moved = (0..).take(all).map(Some).collect();
+            (Plan::Join { held: Box::new(held), probe: Box::new(probe), holds, names, reads, span }, moved)
         }
         Plan::Filter { input, mut predicate } => {
             let (input, moved) = prune(*input, &with(needed, [&predicate]));

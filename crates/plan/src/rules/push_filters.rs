@@ -48,7 +48,9 @@ fn filter(input: Plan, predicate: Expr) -> Plan {
                 None => plan,
             }
         }
-        other @ (Plan::Scan { .. } | Plan::Aggregate { .. } | Plan::Limit { .. }) => kept(other, predicate),
+        other @ (Plan::Scan { .. } | Plan::Join { .. } | Plan::Aggregate { .. } | Plan::Limit { .. }) => {
+            kept(other, predicate)
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Any order gives the same rows: evaluating a condition changes nothing but the counters of faulted reads, and a row passes only if
 //! all conditions are true. The unit is about an instruction; only the order matters.
 
-use crate::{Expr, ExprKind};
+use crate::{Datum, Expr, ExprKind};
 use bpfquery_catalog::{Access, Builtin, Relation};
 
 /// Cheapest first; equals stay in the query's order.
@@ -26,6 +26,11 @@ fn cost(expr: &Expr, relation: &Relation) -> u32 {
         | ExprKind::Cast(_) => 1,
         ExprKind::Compare(_, a, _) if a.ty.is_text() => 20,
         ExprKind::Compare(_, _, _) => 1,
+        // A start is compared like a text; beyond, each byte is looked up.
+        ExprKind::Like(_, how, pattern) => match &pattern.kind {
+            ExprKind::Literal(Datum::Text(text)) if how.parse(text).is_some_and(|p| p.start().is_some()) => 20,
+            _ => 150,
+        },
         ExprKind::Bucket(_) => 20,
         ExprKind::Tumble { .. } => 30,
         ExprKind::Field { .. } => 100,
@@ -44,6 +49,10 @@ fn access(access: &Access) -> u32 {
             }
         }
         Access::DataLocation { .. } => 200,
+        Access::Member { .. } => 100,
+        Access::Unreachable => 0,
+        // A load; it has been found already.
+        Access::Held { .. } => 1,
         Access::Builtin(builtin) => match builtin {
             Builtin::Probe => 1,
             Builtin::Pid | Builtin::Tid | Builtin::Uid | Builtin::Gid | Builtin::Cpu => 10,

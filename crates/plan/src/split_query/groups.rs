@@ -81,7 +81,7 @@ pub(super) fn groups(
     };
     let filter = cost::cheapest_first(kernel.filter, &kernel.relation);
     let groups = Output::Groups { key, keys: key_exprs, state, slots: slots.list, store, rule };
-    let fragment = Fragment { relation: kernel.relation, filter, output: groups, span: kernel.span };
+    let fragment = Fragment { relation: kernel.relation, matched: None, filter, output: groups, span: kernel.span };
     Ok((fragment, UserPlan { source, steps: steps.done(), output }))
 }
 

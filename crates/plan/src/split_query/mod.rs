@@ -8,11 +8,14 @@ mod cost;
 mod domain;
 mod fields;
 mod groups;
+mod join;
 mod rows;
 mod steps;
 mod stores;
+mod task_storage;
 
 pub use groups::MAX_GROUPS;
+pub use task_storage::task_storage;
 
 use crate::{ColumnId, Expr, ExprKind, OutputColumn, Plan, Query, Split};
 use bpfquery_catalog::{Hook, Relation, SqlType};
@@ -32,10 +35,14 @@ pub fn split(query: &Query) -> Result<Split> {
 pub fn split_with(query: &Query, max_groups: Option<u32>) -> Result<Split> {
     let output = outputs(&query.plan)?;
     let mut operators = bottom_up(&query.plan).into_iter();
-    let Some(Plan::Scan { relation, span, .. }) = operators.next() else {
-        return Err(Failure::bug("split", "a plan that reads nothing"));
+    let (mut kernel, join) = match operators.next() {
+        Some(Plan::Scan { relation, span, .. }) => (Kernel::new(relation.clone(), *span), None),
+        Some(plan @ Plan::Join { .. }) => {
+            let join = join::Join::of(plan)?;
+            (join.kernel(), Some(join))
+        }
+        _ => return Err(Failure::bug("split", "a plan that reads nothing")),
     };
-    let mut kernel = Kernel::new(relation.clone(), *span);
     let mut rest = Vec::new();
     let mut aggregate = None;
     for operator in operators.by_ref() {
@@ -50,7 +57,7 @@ pub fn split_with(query: &Query, max_groups: Option<u32>) -> Result<Split> {
                 aggregate = Some(operator);
                 break;
             }
-            Plan::Sort { .. } | Plan::Limit { .. } | Plan::Scan { .. } => {
+            Plan::Sort { .. } | Plan::Limit { .. } | Plan::Scan { .. } | Plan::Join { .. } => {
                 rest.push(operator);
                 break;
             }
@@ -63,7 +70,11 @@ pub fn split_with(query: &Query, max_groups: Option<u32>) -> Result<Split> {
         }
         _ => rows::rows(kernel, &rest, output)?,
     };
-    Ok(Split { kernel: vec![fragment], user, params: query.params.clone() })
+    let kernel = match join {
+        Some(join) => join.fragments(fragment)?.to_vec(),
+        None => vec![fragment],
+    };
+    Ok(Split { kernel, user, params: query.params.clone() })
 }
 
 /// The kernel half while it grows: expressions over the relation's columns.
@@ -126,6 +137,10 @@ fn not_in_kernel(expr: &Expr, clause: &str) -> Diagnostic {
         diagnostic
             .detail("double precision and decimal(38,0) exist in user space only, after grouping")
             .help("compute with integers there: 2 * x > 3 for x > 1.5")
+    } else if expr.any(&Expr::has_free_pattern) {
+        diagnostic
+            .detail("the kernel matches constant patterns of up to 63 characters behind their start")
+            .help("write the pattern into the query")
     } else {
         diagnostic.detail("the order of texts is compared in user space only").help("= and <> run in the kernel")
     }
@@ -159,7 +174,7 @@ fn describe(ty: &SqlType) -> String {
 /// Where the expression of an output column stands.
 fn output_span(plan: &Plan, at: usize) -> Span {
     match plan {
-        Plan::Scan { span, .. } => *span,
+        Plan::Scan { span, .. } | Plan::Join { span, .. } => *span,
         Plan::Filter { input, .. } | Plan::Sort { input, .. } | Plan::Limit { input, .. } => output_span(input, at),
         Plan::Project { items, .. } => items.get(at).map(|i| i.expr.span).unwrap_or_default(),
         Plan::Aggregate { keys, aggregates, .. } => {

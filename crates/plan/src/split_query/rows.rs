@@ -47,7 +47,7 @@ pub(super) fn rows(kernel: Kernel, rest: &[&Plan], output: Vec<OutputColumn>) ->
     let user = UserPlan { source: Source::Rows { layout: layout.clone(), types }, steps: steps.done(), output };
     let filter = cost::cheapest_first(filter, &kernel.relation);
     let output = Output::Rows { layout, values: fields.values };
-    Ok((Fragment { relation: kernel.relation, filter, output, span: kernel.span }, user))
+    Ok((Fragment { relation: kernel.relation, matched: None, filter, output, span: kernel.span }, user))
 }
 
 fn unbounded(key: Option<&Expr>, kernel: &Kernel) -> Diagnostic {

@@ -41,7 +41,9 @@ impl Steps {
 
     fn operator(&mut self, operator: &Plan) -> Result<()> {
         match operator {
-            Plan::Scan { .. } => Err(Failure::bug("split", "a relation that is read in user space")),
+            Plan::Scan { .. } | Plan::Join { .. } => {
+                Err(Failure::bug("split", "a relation that is read in user space"))
+            }
             Plan::Filter { predicate, .. } => self.push(Step::Filter(predicate.clone())),
             Plan::Project { items, .. } => {
                 let exprs: Vec<Expr> = items.iter().map(|item| item.expr.clone()).collect();
@@ -74,7 +76,12 @@ impl Steps {
                 && a.ty.is_text()
                 && (self.has_cut(a) || self.has_cut(b))
             {
-                lost = lost.or(Some((*op, e.span)));
+                lost = lost.or(Some((Some(*op), e.span)));
+            }
+            if let ExprKind::Like(a, _, b) = &e.kind
+                && (self.has_cut(a) || self.has_cut(b))
+            {
+                lost = lost.or(Some((None, e.span)));
             }
         });
         if let Some(span) = read {
@@ -96,13 +103,17 @@ fn late_read(span: Span) -> Diagnostic {
         .help("group by what is read, not by the pointer")
 }
 
-fn cut_text(op: CompareOp, span: Span) -> Diagnostic {
+/// `op` is none for LIKE.
+fn cut_text(op: Option<CompareOp>, span: Span) -> Diagnostic {
     match op {
-        CompareOp::Eq | CompareOp::Ne => {
+        None => Diagnostic::new("unsupported", span, "text that may have been cut is matched in the kernel only")
+            .detail("the kernel matches constant patterns of up to 63 characters behind their start")
+            .help("match a constant pattern in WHERE, or group by the condition itself"),
+        Some(CompareOp::Eq | CompareOp::Ne) => {
             Diagnostic::new("unsupported", span, "text that may have been cut is compared in the kernel only")
                 .help("compare it in WHERE, or group by the comparison itself")
         }
-        CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge => {
+        Some(CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge) => {
             Diagnostic::new("unsupported", span, "text that may have been cut is not compared by order yet")
                 .help("= and <> are, in the kernel")
         }

@@ -7,7 +7,7 @@ mod print;
 
 use bpfquery_catalog::{RelationName, SqlType};
 use bpfquery_diag::Span;
-use bpfquery_plan::{ArithOp, CompareOp};
+use bpfquery_plan::{ArithOp, CompareOp, Like};
 
 /// How deep expressions may nest; chains of AND or OR count once.
 pub const MAX_DEPTH: u32 = 100;
@@ -19,6 +19,8 @@ pub struct Ast {
     pub items: Vec<SelectItem>,
     /// FROM; `None` for a query of one computed row.
     pub from: Option<From>,
+    /// JOIN; only behind FROM.
+    pub join: Option<Join>,
     /// WHERE.
     pub filter: Option<Expr>,
     /// GROUP BY.
@@ -63,6 +65,26 @@ pub struct From {
     pub alias: Option<Name>,
     /// Name and arguments.
     pub span: Span,
+}
+
+/// `JOIN x ON …`: the second relation of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Join {
+    /// The relation.
+    pub from: From,
+    /// What belongs together.
+    pub on: On,
+    /// From JOIN to the end of the condition.
+    pub span: Span,
+}
+
+/// The condition of a join.
+#[derive(Clone, Debug, PartialEq)]
+pub enum On {
+    /// `ON condition`.
+    Condition(Expr),
+    /// `USING (names)`; never empty.
+    Using(Vec<Name>),
 }
 
 /// A name, quotes removed.
@@ -163,6 +185,19 @@ pub enum ExprKind {
         /// NOT BETWEEN.
         negated: bool,
     },
+    /// `x [NOT] LIKE pattern [ESCAPE 'c']`.
+    Like {
+        /// What is matched.
+        expr: Box<Expr>,
+        /// The pattern.
+        pattern: Box<Expr>,
+        /// How it is read.
+        how: Like,
+        /// NOT LIKE.
+        negated: bool,
+        /// Where LIKE stands.
+        at: Span,
+    },
     /// `CASE … END`.
     Case {
         /// The `x` of `CASE x WHEN …`.
@@ -253,6 +288,7 @@ impl Expr {
             ExprKind::And(list) | ExprKind::Or(list) => list.iter().collect(),
             ExprKind::InList { expr, list, .. } => std::iter::once(expr.as_ref()).chain(list).collect(),
             ExprKind::Between { expr, low, high, .. } => vec![expr, low, high],
+            ExprKind::Like { expr, pattern, .. } => vec![expr, pattern],
             ExprKind::Case { operand, arms, otherwise } => {
                 let arms = arms.iter().flat_map(|(when, then)| [when, then]);
                 operand.as_deref().into_iter().chain(arms).chain(otherwise.as_deref()).collect()
@@ -288,6 +324,7 @@ impl Expr {
             (ExprKind::Distinct { negated: m, .. }, ExprKind::Distinct { negated: n, .. })
             | (ExprKind::InList { negated: m, .. }, ExprKind::InList { negated: n, .. })
             | (ExprKind::Between { negated: m, .. }, ExprKind::Between { negated: n, .. }) => m == n,
+            (ExprKind::Like { how: a, negated: m, .. }, ExprKind::Like { how: b, negated: n, .. }) => a == b && m == n,
             (ExprKind::Case { operand: a, otherwise: x, .. }, ExprKind::Case { operand: b, otherwise: y, .. }) => {
                 a.is_some() == b.is_some() && x.is_some() == y.is_some()
             }

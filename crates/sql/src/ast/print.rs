@@ -2,7 +2,7 @@
 //!
 //! What must hold: parsing it gives the same query, spans aside.
 
-use super::{Args, Ast, Call, Expr, ExprKind, From, Is, Name, OrderKey, SelectItem, UnaryOp};
+use super::{Args, Ast, Call, Expr, ExprKind, From, Is, Join, Name, On, OrderKey, SelectItem, UnaryOp};
 use bpfquery_catalog::Literal;
 use std::fmt::{self, Display, Formatter};
 
@@ -12,6 +12,9 @@ impl Display for Ast {
         list(f, &self.items)?;
         if let Some(from) = &self.from {
             write!(f, " FROM {from}")?;
+        }
+        if let Some(join) = &self.join {
+            write!(f, " {join}")?;
         }
         clause(f, "WHERE", self.filter.as_ref())?;
         if !self.group_by.is_empty() {
@@ -50,6 +53,20 @@ impl Display for SelectItem {
             SelectItem::Star { of: Some(name), .. } => write!(f, "{name}.*"),
             SelectItem::Expr { expr, alias: None } => write!(f, "{expr}"),
             SelectItem::Expr { expr, alias: Some(alias) } => write!(f, "{expr} AS {alias}"),
+        }
+    }
+}
+
+impl Display for Join {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "JOIN {} ", self.from)?;
+        match &self.on {
+            On::Condition(condition) => write!(f, "ON {condition}"),
+            On::Using(names) => {
+                f.write_str("USING (")?;
+                list(f, names)?;
+                f.write_str(")")
+            }
         }
     }
 }
@@ -154,6 +171,15 @@ impl Display for Expr {
                 let (expr, low, high) = (Operand(expr), Operand(low), Operand(high));
                 write!(f, "{expr} {}BETWEEN {low} AND {high}", not(*negated))
             }
+            ExprKind::Like { expr, pattern, how, negated, .. } => {
+                let word = if how.fold { "ILIKE" } else { "LIKE" };
+                write!(f, "{} {}{word} {}", Operand(expr), not(*negated), Operand(pattern))?;
+                match how.escape {
+                    Some('\\') => Ok(()),
+                    Some(c) => write!(f, " ESCAPE {}", text_literal(&c.to_string())),
+                    None => f.write_str(" ESCAPE ''"),
+                }
+            }
             ExprKind::Case { operand, arms, otherwise } => case(f, operand.as_deref(), arms, otherwise.as_deref()),
             ExprKind::Cast { expr, to, .. } => write!(f, "CAST({expr} AS {})", type_name(to)),
             ExprKind::Call(call) => write!(f, "{call}"),
@@ -186,7 +212,8 @@ impl Display for Operand<'_> {
             | ExprKind::Is { .. }
             | ExprKind::Distinct { .. }
             | ExprKind::InList { .. }
-            | ExprKind::Between { .. } => write!(f, "({})", self.0),
+            | ExprKind::Between { .. }
+            | ExprKind::Like { .. } => write!(f, "({})", self.0),
         }
     }
 }

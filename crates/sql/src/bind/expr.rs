@@ -5,9 +5,12 @@
 use super::{Binder, MAX_NODES, bounded, too_large};
 use crate::ast::{Expr, ExprKind, Is, UnaryOp};
 use crate::number;
-use bpfquery_catalog::SqlType;
+use bpfquery_catalog::{DEFAULT_TEXT, SqlType};
 use bpfquery_diag::{Diagnostic, Result, Span};
-use bpfquery_plan::{self as plan, CompareOp, Datum, typing};
+use bpfquery_plan::{self as plan, CompareOp, Datum, Like, typing};
+
+/// What a type rule says.
+type Typed = std::result::Result<plan::Expr, Diagnostic>;
 
 impl Binder<'_> {
     /// The expression; `char *` is still a pointer, a parameter may still have no type.
@@ -69,6 +72,10 @@ impl Binder<'_> {
             }
             ExprKind::InList { expr, list, negated } => self.in_list(expr, list, *negated, span),
             ExprKind::Between { expr, low, high, negated } => self.between(expr, low, high, *negated, span),
+            ExprKind::Like { expr, pattern, how, negated, at } => {
+                let like = self.like(expr, pattern, *how, span);
+                negate(at_operator(like?, span, *at)?, *negated, span)
+            }
             ExprKind::Case { operand, arms, otherwise } => {
                 self.case(operand.as_deref(), arms, otherwise.as_deref(), span)
             }
@@ -148,6 +155,15 @@ impl Binder<'_> {
         negate(typing::and(vec![above, below], span)?, negated, span)
     }
 
+    /// `expr LIKE pattern`. Patterns are longer than what they match, so that a parameter has the width that texts have.
+    fn like(&mut self, expr: &Expr, pattern: &Expr, how: Like, span: Span) -> Result<Typed> {
+        let (mut text, mut pattern) = (self.raw(expr)?, self.raw(pattern)?);
+        let any = SqlType::Text { width: DEFAULT_TEXT };
+        self.params.settle(&mut text, &any);
+        self.params.settle(&mut pattern, &any);
+        Ok(typing::like(text, how, pattern, span))
+    }
+
     /// `CASE x WHEN a THEN b END == CASE WHEN x = a THEN b END`
     fn case(
         &mut self,
@@ -219,7 +235,7 @@ fn negate(expr: plan::Expr, negated: bool, span: Span) -> Result<plan::Expr> {
 }
 
 /// Moves a message about the whole operation to its operator.
-fn at_operator(result: std::result::Result<plan::Expr, Diagnostic>, whole: Span, at: Span) -> Result<plan::Expr> {
+fn at_operator(result: Typed, whole: Span, at: Span) -> Result<plan::Expr> {
     result.map_err(|mut diagnostic| {
         if diagnostic.span == Some(whole) {
             diagnostic.span = Some(at);

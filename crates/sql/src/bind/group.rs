@@ -122,8 +122,7 @@ impl Groups<'_> {
                 Ok(self.column(self.keys.len() + (*id - AGGREGATES) as usize, expr))
             }
             plan::ExprKind::Column(ColumnId(id)) => {
-                let columns = &self.binder.scope.relation.columns;
-                let name = columns.get(*id as usize).map_or("?", |column| column.name.as_str());
+                let name = self.binder.scope.at(*id as usize).map_or("?", |column| column.name.as_str());
                 Err(self.ungrouped(&format!("column \"{name}\""), expr))
             }
             plan::ExprKind::Tumble { .. } => Err(self.ungrouped("tumble(…)", expr)),

@@ -13,12 +13,14 @@ mod expr;
 mod field;
 mod filter;
 mod group;
+mod join;
 mod limit;
 mod naming;
 mod order;
 mod params;
 mod scope;
 mod select;
+mod side;
 
 use crate::ast::Ast;
 use bpfquery_catalog::{Access, Builtin, Kernel, SqlType};
@@ -26,7 +28,6 @@ use bpfquery_diag::{Diagnostic, Result};
 use bpfquery_plan::{AggregateCall, ColumnId, Expr, ExprKind, Plan, Query, typing};
 use params::Params;
 use scope::Scope;
-use std::sync::Arc;
 
 /// The largest expression after functions are expanded: some of them name an argument twice, and calls nest.
 pub(crate) const MAX_NODES: usize = 10_000;
@@ -51,7 +52,7 @@ pub fn bind(ast: &Ast, kernel: &dyn Kernel, options: &BindOptions) -> Result<Que
     }
     let scope = Scope::new(kernel, ast)?;
     let mut binder = Binder { scope, params: Params::default(), aggregates: Vec::new(), place: Place::Select };
-    let mut plan = binder.scan(ast);
+    let mut plan = binder.scan(ast)?;
     for predicate in [binder.only(options.pid, ast), binder.filter(ast.filter.as_ref())?].into_iter().flatten() {
         plan = Plan::Filter { input: Box::new(plan), predicate };
     }
@@ -106,19 +107,21 @@ fn column_id(index: usize) -> ColumnId {
 }
 
 impl Binder<'_> {
-    fn scan(&self, ast: &Ast) -> Plan {
-        let relation = self.scope.relation.clone();
-        let used = (0..relation.columns.len()).map(column_id).collect();
-        let span = ast.from.as_ref().map_or(ast.span, |from| from.span);
-        Plan::Scan { relation, used, span }
+    fn scan(&mut self, ast: &Ast) -> Result<Plan> {
+        match (&ast.join, self.scope.sides.first()) {
+            (Some(join), _) => self.join(join, ast.span),
+            (None, Some(side)) => side.scan(ast.span),
+            (None, None) => Err(bpfquery_diag::Failure::bug("bind", "a query over nothing")),
+        }
     }
 
-    /// `pid = N`, for `-p`.
+    /// `pid = N`, for `-p`; of a join it is the later row's.
     fn only(&self, pid: Option<u32>, ast: &Ast) -> Option<Expr> {
         let pid = pid?;
         let is_pid = |access: &Access| matches!(access, Access::Builtin(Builtin::Pid));
-        let index = self.scope.relation.columns.iter().position(|column| is_pid(&column.access))?;
-        let column = Expr::new(ExprKind::Column(column_id(index)), Builtin::Pid.ty(), ast.span);
+        let side = self.scope.sides.last()?;
+        let index = side.relation.columns.iter().position(|column| is_pid(&column.access))?;
+        let column = side.column(index, ast.span);
         let wanted = Expr::int(i128::from(pid), SqlType::U32, ast.span);
         typing::compare(bpfquery_plan::CompareOp::Eq, column, wanted, ast.span).ok()
     }
@@ -142,6 +145,3 @@ fn too_large(span: bpfquery_diag::Span) -> bpfquery_diag::Failure {
         .help("calls inside calls that use an argument twice double its steps each time")
         .into()
 }
-
-/// The relation of the scope, shared with the plan.
-type Shared = Arc<bpfquery_catalog::Relation>;

@@ -38,6 +38,7 @@ fn figure(expr: &Expr, column: &dyn Fn(&Expr) -> Option<String>) -> Option<(Stri
         | ExprKind::And(_)
         | ExprKind::Or(_)
         | ExprKind::Is { .. }
+        | ExprKind::Like { .. }
         | ExprKind::Distinct { .. }
         | ExprKind::InList { .. }
         | ExprKind::Between { .. } => None,

@@ -1,5 +1,6 @@
 //! The select list, and the projections that it becomes.
 
+use super::side::Side;
 use super::{Binder, Place, column_id, few, naming};
 use crate::ast::{Ast, Expr, ExprKind, Name, SelectItem};
 use bpfquery_diag::{Diagnostic, Result, Span};
@@ -29,18 +30,22 @@ impl Binder<'_> {
                 .help("say where rows come from: FROM kprobe.vfs_read")
                 .into());
         }
-        if let Some(of) = of.filter(|of| !self.scope.is_relation(of)) {
+        let wanted: Vec<&Side<'_>> = self.scope.sides.iter().filter(|s| of.is_none_or(|of| s.is_called(of))).collect();
+        if let (Some(of), []) = (of, wanted.as_slice()) {
             let fact = format!("\"{}\" is no relation of this query", of.text);
-            return Err(Diagnostic::new("unknown-relation", of.span, fact)
-                .did_you_mean(self.scope.relation_name())
-                .into());
+            let names = self.scope.sides.iter().filter_map(Side::name);
+            let near = match self.scope.sides.as_slice() {
+                [only] => only.name(),
+                _ => bpfquery_diag::nearest(&of.text, names),
+            };
+            return Err(Diagnostic::new("unknown-relation", of.span, fact).did_you_mean(near).into());
         }
-        let relation = &self.scope.relation;
-        let item = |index: usize| Item {
-            name: relation.columns[index].name.clone(),
-            expr: typing::as_value(self.scope.column(index, span)),
+        let item = |side: &Side<'_>, index: usize| Item {
+            name: side.relation.columns[index].name.clone(),
+            expr: typing::as_value(side.column(index, span)),
         };
-        Ok(relation.star().into_iter().map(item).collect())
+        let of_side = |side: &Side<'_>| side.relation.star().into_iter().map(|i| item(side, i)).collect::<Vec<_>>();
+        Ok(wanted.into_iter().flat_map(of_side).collect())
     }
 
     /// The name of an expression without AS.
@@ -59,7 +64,7 @@ impl Binder<'_> {
             _ => return None,
         };
         match bound.kind {
-            plan::ExprKind::Column(id) => self.scope.relation.columns.get(id.0 as usize).map(|c| c.name.clone()),
+            plan::ExprKind::Column(id) => self.scope.at(id.0 as usize).map(|c| c.name.clone()),
             plan::ExprKind::Field { path, .. } => path.text.rsplit('.').next().map(str::to_string),
             _ => None,
         }

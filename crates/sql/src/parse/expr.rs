@@ -5,9 +5,9 @@
 use super::relation::name;
 use super::tokens::Tokens;
 use super::{syntax, types, unsupported};
-use crate::ast::{Expr, ExprKind, Is, MAX_DEPTH, Name, UnaryOp};
+use crate::ast::{Args, Call, Expr, ExprKind, Is, MAX_DEPTH, Name, UnaryOp};
 use bpfquery_diag::{Diagnostic, Result, Span};
-use bpfquery_plan::{ArithOp, CompareOp};
+use bpfquery_plan::{ArithOp, CompareOp, Like};
 use sqlparser::ast as sp;
 use sqlparser::ast::Spanned;
 use sqlparser::tokenizer::Token;
@@ -83,6 +83,12 @@ impl<'a> Exprs<'a> {
             sp::Expr::IsNotUnknown(expr) => self.is(*expr, Is::Unknown, true),
             sp::Expr::InList { expr, list, negated } => self.in_list(*expr, list, negated),
             sp::Expr::Between { expr, negated, low, high } => self.between(*expr, negated, *low, *high),
+            sp::Expr::Like { negated, any, expr, pattern, escape_char } => {
+                self.like(negated, any, *expr, *pattern, escape_char, false)
+            }
+            sp::Expr::ILike { negated, any, expr, pattern, escape_char } => {
+                self.like(negated, any, *expr, *pattern, escape_char, true)
+            }
             sp::Expr::Case { case_token, end_token, operand, conditions, else_result } => {
                 let span = self.tokens.span(case_token.0.span).to(self.tokens.span(end_token.0.span));
                 self.case(span, operand, conditions, else_result)
@@ -241,6 +247,20 @@ impl<'a> Exprs<'a> {
             op => {
                 let left = self.deeper(left)?;
                 let at = self.tokens.span_at(self.tokens.after(left.outer));
+                if let Some((negated, fold)) = matching(&op) {
+                    let right = self.deeper(right)?;
+                    let (span, how) = (left.outer.to(right.outer), Like { escape: Some('\\'), fold });
+                    let (expr, pattern) = (Box::new(left.expr), Box::new(right.expr));
+                    return Ok(Wide::new(ExprKind::Like { expr, pattern, how, negated, at }, span));
+                }
+                // PostgreSQL's operator of the function.
+                if op == sp::BinaryOperator::PGStartsWith {
+                    let right = self.deeper(right)?;
+                    let span = left.outer.to(right.outer);
+                    let name = Name { text: "starts_with".to_string(), quoted: false, span: at };
+                    let call = Call { name, args: Args::List(vec![left.expr, right.expr]), filter: None };
+                    return Ok(Wide::new(ExprKind::Call(call), span));
+                }
                 let Some(op) = operator(&op) else { return Err(super::refuse::operator(&op, at)) };
                 let right = self.deeper(right)?;
                 let span = left.outer.to(right.outer);
@@ -328,6 +348,35 @@ impl<'a> Exprs<'a> {
         Ok(Wide::new(ExprKind::Between { expr, low, high, negated }, span))
     }
 
+    /// `x [NOT] LIKE pattern [ESCAPE 'c']`, `x [NOT] ILIKE pattern`.
+    fn like(
+        &self,
+        negated: bool,
+        any: bool,
+        expr: sp::Expr,
+        pattern: sp::Expr,
+        escape: Option<Box<sp::Expr>>,
+        fold: bool,
+    ) -> Result<Wide> {
+        let expr = self.deeper(expr)?;
+        let first = self.tokens.after(expr.outer);
+        let word = first + usize::from(negated);
+        if any {
+            return Err(unsupported(self.tokens.span_at(word + 1), "LIKE ANY"));
+        }
+        let pattern = self.deeper(pattern)?;
+        let mut span = expr.outer.to(pattern.outer);
+        let mut how = Like { escape: Some('\\'), fold };
+        if let Some(escape) = escape {
+            let escape = self.deeper(*escape)?;
+            span = span.to(escape.outer);
+            how.escape = escape_character(&escape.expr)?;
+        }
+        let at = self.tokens.span_at(first).to(self.tokens.span_at(word));
+        let (expr, pattern) = (Box::new(expr.expr), Box::new(pattern.expr));
+        Ok(Wide::new(ExprKind::Like { expr, pattern, how, negated, at }, span))
+    }
+
     fn case(
         &self,
         span: Span,
@@ -374,6 +423,31 @@ impl<'a> Exprs<'a> {
 enum Operator {
     Arith(ArithOp),
     Compare(CompareOp),
+}
+
+/// Whether the operators behind LIKE (`~~`, `!~~`, `~~*`, `!~~*`) negate, and whether they fold.
+fn matching(op: &sp::BinaryOperator) -> Option<(bool, bool)> {
+    match op {
+        sp::BinaryOperator::PGLikeMatch => Some((false, false)),
+        sp::BinaryOperator::PGNotLikeMatch => Some((true, false)),
+        sp::BinaryOperator::PGILikeMatch => Some((false, true)),
+        sp::BinaryOperator::PGNotILikeMatch => Some((true, true)),
+        _ => None,
+    }
+}
+
+/// The character behind ESCAPE; none for an empty text.
+fn escape_character(expr: &Expr) -> Result<Option<char>> {
+    let mut chars = match &expr.kind {
+        ExprKind::Text(text) => text.chars(),
+        _ => return Err(Diagnostic::new("syntax", expr.span, "the escape character must be a text in quotes").into()),
+    };
+    match (chars.next(), chars.next()) {
+        (first, None) => Ok(first),
+        _ => Err(Diagnostic::new("syntax", expr.span, "invalid escape string")
+            .help("an escape string must be empty or one character")
+            .into()),
+    }
 }
 
 /// Ours for sqlparser's; `None` for one that we do not have.

@@ -129,7 +129,7 @@ impl<'a> Clauses<'a> {
         let items = self.items(projection)?;
         self.refuse(exclude.is_some(), &["EXCLUDE"], "EXCLUDE")?;
         self.refuse(into.is_some(), &["INTO"], "SELECT INTO")?;
-        let from = relation::from(self.tokens, from, self.clause(&["FROM"]))?;
+        let (from, join) = relation::from(self.tokens, from, self.clause(&["FROM"]))?;
         self.refuse(!lateral_views.is_empty(), &["LATERAL"], "LATERAL VIEW")?;
         self.refuse(prewhere.is_some(), &["PREWHERE"], "PREWHERE")?;
         let filter = selection.map(|expr| self.exprs().expr(expr)).transpose()?;
@@ -142,7 +142,7 @@ impl<'a> Clauses<'a> {
         self.refuse(!named_window.is_empty(), &["WINDOW"], "WINDOW")?;
         self.refuse(qualify.is_some(), &["QUALIFY"], "QUALIFY")?;
         let (order_by, limit, offset, span) = (Vec::new(), None, None, Span::default());
-        Ok(Ast { items, from, filter, group_by, having, order_by, limit, offset, span })
+        Ok(Ast { items, from, join, filter, group_by, having, order_by, limit, offset, span })
     }
 
     fn items(&self, projection: Vec<sp::SelectItem>) -> Result<Vec<SelectItem>> {

@@ -23,8 +23,6 @@ impl Exprs<'_> {
         // The name of what looks like a call and has a syntax of its own.
         let call = |what: &str| self.callish(place, what);
         match expr {
-            sp::Expr::Like { expr, .. } => behind(*expr, "LIKE"),
-            sp::Expr::ILike { expr, .. } => behind(*expr, "ILIKE"),
             sp::Expr::SimilarTo { expr, .. } => behind(*expr, "SIMILAR TO"),
             sp::Expr::RLike { expr, .. } => behind(*expr, "RLIKE"),
             sp::Expr::IsJson { expr, .. } => behind(*expr, "IS JSON"),

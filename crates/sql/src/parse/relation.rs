@@ -1,28 +1,110 @@
-//! FROM: one relation, its arguments, its alias.
+//! FROM: a relation, its arguments, its alias; and a second one behind JOIN.
 
 use super::expr::Exprs;
 use super::tokens::Tokens;
 use super::unsupported;
-use crate::ast::{Expr, ExprKind, From, Name, UnaryOp};
+use crate::ast::{Expr, ExprKind, From, Join, Name, On, UnaryOp};
 use bpfquery_catalog::{Argument, Literal, Part, RelationName};
 use bpfquery_diag::{Diagnostic, Result, Span};
 use sqlparser::ast as sp;
+use sqlparser::tokenizer::Token;
 
-/// The relation; `at` is where FROM stands.
-pub(super) fn from(tokens: &Tokens<'_>, from: Vec<sp::TableWithJoins>, at: Span) -> Result<Option<From>> {
+/// The relations; `at` is where FROM stands.
+pub(super) fn from(
+    tokens: &Tokens<'_>,
+    from: Vec<sp::TableWithJoins>,
+    at: Span,
+) -> Result<(Option<From>, Option<Join>)> {
     let mut list = from.into_iter();
-    let Some(sp::TableWithJoins { relation, joins }) = list.next() else { return Ok(None) };
+    let Some(sp::TableWithJoins { relation, joins }) = list.next() else { return Ok((None, None)) };
     let first = table(tokens, relation, at)?;
-    let behind = first.alias.as_ref().map_or(first.span, |alias| first.span.to(alias.span));
-    if !joins.is_empty() {
-        let words = ["JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "OUTER", "ASOF"];
-        let span = tokens.clause(tokens.after(behind), &words).unwrap_or(behind);
-        return Err(unsupported(span, "JOIN"));
+    let mut behind = end(&first);
+    let mut joins = joins.into_iter();
+    let join = joins.next().map(|join| self::join(tokens, join, behind)).transpose()?;
+    if let Some(join) = &join {
+        behind = join.span;
+    }
+    let next = tokens.span_at(tokens.after(behind));
+    if joins.next().is_some() {
+        return Err(Diagnostic::new("unsupported", next, "a join of more than two relations is not supported yet").into());
     }
     match list.next() {
-        Some(_) => Err(unsupported(tokens.span_at(tokens.after(behind)), "FROM with several relations")),
-        None => Ok(Some(first)),
+        Some(_) => {
+            Err(Diagnostic::new("unsupported", next, "FROM with several relations is not supported yet").help(FORM).into())
+        }
+        None => Ok((Some(first), join)),
     }
+}
+
+/// The joins that there are.
+const FORM: &str = "rows of one thread are joined so: FROM a AS e JOIN b AS x ON e.tid = x.tid";
+
+fn end(from: &From) -> Span {
+    from.alias.as_ref().map_or(from.span, |alias| from.span.to(alias.span))
+}
+
+/// What stands behind the first relation, which ends at `behind`.
+fn join(tokens: &Tokens<'_>, join: sp::Join, behind: Span) -> Result<Join> {
+    let sp::Join { relation, global, join_operator } = join;
+    let words = ["JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL", "ASOF", "SEMI", "ANTI", "GLOBAL"];
+    let word = tokens.clause(tokens.after(behind), &words).unwrap_or(behind);
+    let refuse = |what: &str| {
+        let fact = format!("{what} is not supported yet");
+        Err(Diagnostic::new("unsupported", word, fact).help(FORM).into())
+    };
+    let constraint = match join_operator {
+        sp::JoinOperator::Join(constraint) | sp::JoinOperator::Inner(constraint) if !global => constraint,
+        sp::JoinOperator::Left(_) | sp::JoinOperator::LeftOuter(_) => return refuse("LEFT JOIN"),
+        sp::JoinOperator::Right(_) | sp::JoinOperator::RightOuter(_) => return refuse("RIGHT JOIN"),
+        sp::JoinOperator::FullOuter(_) => return refuse("FULL JOIN"),
+        sp::JoinOperator::CrossJoin(_) => return refuse("CROSS JOIN"),
+        sp::JoinOperator::AsOf { .. } => return refuse("ASOF JOIN"),
+        sp::JoinOperator::Join(_)
+        | sp::JoinOperator::Inner(_)
+        | sp::JoinOperator::Semi(_)
+        | sp::JoinOperator::LeftSemi(_)
+        | sp::JoinOperator::RightSemi(_)
+        | sp::JoinOperator::Anti(_)
+        | sp::JoinOperator::LeftAnti(_)
+        | sp::JoinOperator::RightAnti(_)
+        | sp::JoinOperator::CrossApply
+        | sp::JoinOperator::OuterApply
+        | sp::JoinOperator::StraightJoin(_)
+        | sp::JoinOperator::ArrayJoin
+        | sp::JoinOperator::LeftArrayJoin
+        | sp::JoinOperator::InnerArrayJoin => return refuse("this kind of JOIN"),
+    };
+    let from = table(tokens, relation, word)?;
+    let on = match constraint {
+        sp::JoinConstraint::On(condition) => On::Condition(Exprs::new(tokens).expr(condition)?),
+        sp::JoinConstraint::Using(columns) => On::Using(using(tokens, columns, end(&from))?),
+        sp::JoinConstraint::Natural => return refuse("NATURAL JOIN"),
+        sp::JoinConstraint::None => {
+            return Err(Diagnostic::new("no-condition", word, "a JOIN without ON").help(FORM).into());
+        }
+    };
+    let last = match &on {
+        On::Condition(condition) => condition.span,
+        On::Using(names) => names.iter().fold(end(&from), |all, name| all.to(name.span)),
+    };
+    Ok(Join { on, span: word.to(closed(tokens, last)), from })
+}
+
+/// The span with the parentheses that are closed behind it.
+fn closed(tokens: &Tokens<'_>, span: Span) -> Span {
+    let next = tokens.after(span);
+    if tokens.token_at(next, &Token::RParen) { closed(tokens, span.to(tokens.span_at(next))) } else { span }
+}
+
+/// The names behind USING.
+fn using(tokens: &Tokens<'_>, columns: Vec<sp::ObjectName>, near: Span) -> Result<Vec<Name>> {
+    let names: Vec<Vec<Name>> = columns.into_iter().map(|name| names(tokens, name, near)).collect::<Result<_>>()?;
+    let dotted = names.iter().find(|name| name.len() != 1);
+    if let Some(name) = dotted {
+        let span = name.iter().fold(near, |_, part| part.span);
+        return Err(Diagnostic::new("syntax", span, "USING takes bare names of columns").help("USING (tid)").into());
+    }
+    Ok(names.into_iter().flatten().collect())
 }
 
 fn table(tokens: &Tokens<'_>, factor: sp::TableFactor, at: Span) -> Result<From> {

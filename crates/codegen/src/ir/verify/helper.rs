@@ -14,6 +14,8 @@ pub(super) enum Arg {
         /// Whether entries can be deleted.
         delete: bool,
     },
+    /// Task storage.
+    Storage,
     /// A ring buffer.
     Ring,
     /// The bytes of a key of the map in the first argument.
@@ -36,11 +38,12 @@ pub(super) enum Arg {
 
 /// The helper's arguments; none for a helper that code generation does not use.
 pub(super) fn signature(helper: Helper) -> Option<&'static [Arg]> {
-    use Arg::{Address, Context, Destination, Element, Int, Key, Keyed, Record, Ring, Source};
+    use Arg::{Address, Context, Destination, Element, Int, Key, Keyed, Record, Ring, Source, Storage};
     Some(match helper {
         Helper::MapLookupElem => &[Keyed { delete: false }, Key],
         Helper::MapUpdateElem => &[Keyed { delete: false }, Key, Element, Int],
         Helper::MapDeleteElem => &[Keyed { delete: true }, Key],
+        Helper::TaskStorageGet => &[Storage, Int, Int, Int],
         Helper::ProbeRead
         | Helper::ProbeReadStr
         | Helper::ProbeReadUser
@@ -94,7 +97,10 @@ fn arg_fault(func: &Func, arg: Arg, ty: Type) -> Option<&'static str> {
     let writable = |global| func.global(global).section == Global::Bss;
     let (ok, expected) = match arg {
         Arg::Keyed { delete: true } => (matches!(map, Some(MapKind::Hash | MapKind::PerCpuHash)), "a hash map"),
-        Arg::Keyed { delete: false } => (map.is_some_and(|map| map != MapKind::RingBuffer), "a map with keys"),
+        Arg::Keyed { delete: false } => {
+            (map.is_some_and(|map| !matches!(map, MapKind::RingBuffer | MapKind::TaskStorage)), "a map with keys")
+        }
+        Arg::Storage => (map == Some(MapKind::TaskStorage), "task storage"),
         Arg::Ring => (map == Some(MapKind::RingBuffer), "a ring buffer"),
         Arg::Key | Arg::Element => {
             let ok = matches!(kind, Some(PtrKind::Stack | PtrKind::MapValue(_) | PtrKind::Global(_)));

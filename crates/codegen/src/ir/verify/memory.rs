@@ -6,7 +6,7 @@
 use super::helper::{Arg, signature};
 use super::place::{Origin, Place, Places};
 use super::{At, Checked, fail};
-use crate::ir::{Access, Block, Cfg, Func, Op, SlotId, Type, Value};
+use crate::ir::{Access, Block, Cfg, Func, Op, Scan, SlotId, Type, Value};
 use bpfquery_isa::Helper;
 use std::collections::BTreeMap;
 
@@ -66,6 +66,14 @@ impl Walk<'_> {
             }
             Op::AtomicAdd { base, offset, .. } => self.access(*base, *offset, 8, true),
             Op::Call { helper, args } => self.call(*helper, args),
+            Op::Scan(scan) => {
+                for place in self.places.of(scan.text) {
+                    self.bounds(place, 0, scan.bytes.into())?;
+                    self.direct(place, 1)?;
+                    self.read(place, 0, scan.bytes.into(), Byte::Perhaps)?;
+                }
+                self.places.of(scan.table).try_for_each(|place| self.bounds(place, 0, Scan::TABLE.into()))
+            }
             Op::Const(_) | Op::Bin(..) | Op::Extend { .. } => Ok(()),
             Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Core(_) => Ok(()),
         }
@@ -126,7 +134,7 @@ impl Walk<'_> {
                     let size = self.size(args[size])?;
                     self.destination(helper, value, size)?;
                 }
-                Arg::Keyed { .. } | Arg::Ring | Arg::Record | Arg::Context | Arg::Address | Arg::Int => {}
+                Arg::Keyed { .. } | Arg::Storage | Arg::Ring | Arg::Record | Arg::Context | Arg::Address | Arg::Int => {}
             }
         }
         let size = |value| self.places.range(self.func, self.cfg, self.block, value).exact();

@@ -37,6 +37,11 @@ fn map_fault(map: &MapData) -> Option<String> {
             Some(format!("{} is not a power of 2 of whole pages", map.max_entries))
         }
         MapKind::RingBuffer => None,
+        // bpf_local_storage_map_alloc_check and _check_btf, kernel/bpf/bpf_local_storage.c.
+        MapKind::TaskStorage if map.key_size != 4 || map.max_entries != 0 || map.value_size == 0 => {
+            Some("task storage has a key of 4 bytes, a value, and no number of entries".to_owned())
+        }
+        MapKind::TaskStorage => None,
         MapKind::Array | MapKind::PerCpuArray if map.key_size != 4 => {
             Some(format!("an array's key has 4 bytes, not {}", map.key_size))
         }

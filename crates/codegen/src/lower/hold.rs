@@ -1,0 +1,289 @@
+//! Rows that their thread holds, and rows that take them.
+//!
+//! In task storage a row is written where it stays, and its state says whether it is there: making and freeing that memory costs far
+//! more than a store (bpf_task_storage_delete frees under two locks, kernel/bpf/bpf_task_storage.c, Linux 6.12). In a hash a row
+//! that is taken is deleted, or the entries of threads that are gone would fill it; that is done last, because the entry's memory may
+//! be another thread's right after (prealloc_lru_pop and pcpu_freelist, kernel/bpf/hashtab.c).
+//!
+//! Not checked: that nothing of the same thread comes in between the two programs' loads and stores. Another program of this object may
+//! interrupt one within its own thread only in an interrupt, and then both are events of that thread, in whatever order.
+
+use super::Lowerer;
+use super::counter::{Counter, Tally};
+use super::rows::offset_of;
+use crate::ir::{Access, Block, Cond, MapData, MapId, MapKind, Value};
+use bpfquery_catalog::{Access as Fetch, Column};
+use bpfquery_diag::{Failure, Result};
+use bpfquery_isa::Helper;
+use bpfquery_plan::{
+    Expr, Field, HELD_NOTHING, HELD_REJECTED, HELD_ROW, HeldStore, Layout, Matched,
+};
+
+/// BPF_ANY and BPF_NOEXIST, include/uapi/linux/bpf.h.
+const ANY: i64 = 0;
+const NOEXIST: i64 = 1;
+/// BPF_LOCAL_STORAGE_GET_F_CREATE, include/uapi/linux/bpf.h.
+const CREATE: i64 = 1;
+const E2BIG: i64 = -7;
+const EBUSY: i64 = -16;
+const EEXIST: i64 = -17;
+
+/// The row that was taken.
+pub(super) struct Held {
+    /// Its first byte.
+    base: Value,
+    /// Where its null bits are, and how many bytes they have.
+    nulls: Option<(u32, u32)>,
+}
+
+/// What is left to do once a row that was taken is of no use any more.
+pub(super) struct Release {
+    block: Block,
+    map: MapId,
+    key: Value,
+    then: Block,
+}
+
+impl Lowerer<'_> {
+    /// The current thread holds this row.
+    pub(super) fn hold(&mut self, store: HeldStore, layout: &Layout, values: &[Expr], holds: &[Expr]) -> Result<()> {
+        match store {
+            HeldStore::Task => self.hold_in_task(layout, values, holds),
+            HeldStore::Tid { max_threads } => self.hold_by_tid(max_threads, layout, values, holds),
+        }
+    }
+
+    fn hold_in_task(&mut self, layout: &Layout, values: &[Expr], holds: &[Expr]) -> Result<()> {
+        let state_at = offset_of(state(layout)?.offset)?;
+        let exit = self.exit;
+        let failed = self.counted(Counter::HeldFailed, exit);
+        let slot = self.task_slot(layout, CREATE, failed);
+        self.tally(Tally::Held);
+        let old = self.build.load(Access::U8, slot, state_at);
+        let over = self.tallied(Tally::Overwritten);
+        let nothing = self.build.iconst(i64::from(HELD_NOTHING));
+        let fresh = self.build.block();
+        self.build.branch(Cond::Ne, old, nothing, over, fresh);
+        self.build.switch_to(over);
+        self.build.jump(fresh, &[]);
+        self.build.switch_to(fresh);
+        self.prefetch(&values.iter().chain(holds).collect::<Vec<_>>());
+        let rejected = self.unless(holds)?;
+        self.fill(layout, values, slot, true)?;
+        self.set_state(slot, state_at, HELD_ROW);
+        self.build.jump(exit, &[]);
+        if let Some(rejected) = rejected {
+            self.build.switch_to(rejected);
+            self.set_state(slot, state_at, HELD_REJECTED);
+            self.build.jump(exit, &[]);
+        }
+        Ok(())
+    }
+
+    fn hold_by_tid(&mut self, max_threads: u32, layout: &Layout, values: &[Expr], holds: &[Expr]) -> Result<()> {
+        let state_at = offset_of(state(layout)?.offset)?;
+        self.prefetch(&values.iter().chain(holds).collect::<Vec<_>>());
+        let map = self.by_tid(max_threads, layout);
+        let key = self.tid_key();
+        let row = self.buffer("held", layout.size);
+        self.zero(row, 0, layout.size);
+        let insert = self.build.block();
+        let rejected = self.unless(holds)?;
+        self.fill(layout, values, row, true)?;
+        self.set_state(row, state_at, HELD_ROW);
+        self.build.jump(insert, &[]);
+        if let Some(rejected) = rejected {
+            self.build.switch_to(rejected);
+            self.set_state(row, state_at, HELD_REJECTED);
+            self.build.jump(insert, &[]);
+        }
+        self.build.switch_to(insert);
+        self.insert(map, key, row);
+        Ok(())
+    }
+
+    /// Puts the row into the hash; one that is there already is replaced, and counted.
+    fn insert(&mut self, map: MapId, key: Value, row: Value) {
+        let exit = self.exit;
+        let (done, failed) = (self.build.block(), self.build.cold_block());
+        let error = self.update_held(map, key, row, NOEXIST);
+        let zero = self.build.iconst(0);
+        self.build.branch(Cond::Eq, error, zero, done, failed);
+        self.build.switch_to(failed);
+        // Helpers of maps return an int before 6.4.
+        let errno = self.build.extend(32, true, error);
+        let (over, other) = (self.build.cold_block(), self.build.cold_block());
+        let there = self.build.iconst(EEXIST);
+        self.build.branch(Cond::Eq, errno, there, over, other);
+        self.build.switch_to(over);
+        self.tally(Tally::Overwritten);
+        let error = self.update_held(map, key, row, ANY);
+        let zero = self.build.iconst(0);
+        let failed = self.counted(Counter::HeldFailed, exit);
+        self.build.branch(Cond::Eq, error, zero, done, failed);
+        self.build.switch_to(other);
+        for (code, counter) in [(E2BIG, Counter::HeldFull), (EBUSY, Counter::HeldBusy)] {
+            let counted = self.counted(counter, exit);
+            let other = self.build.cold_block();
+            let code = self.build.iconst(code);
+            self.build.branch(Cond::Eq, errno, code, counted, other);
+            self.build.switch_to(other);
+        }
+        self.count(Counter::HeldFailed);
+        self.build.jump(exit, &[]);
+        self.build.switch_to(done);
+        self.tally(Tally::Held);
+    }
+
+    fn update_held(&mut self, map: MapId, key: Value, row: Value, flags: i64) -> Value {
+        let map = self.build.map_addr(map);
+        let flags = self.build.iconst(flags);
+        self.build.call(Helper::MapUpdateElem, &[map, key, row, flags])
+    }
+
+    /// Takes the row that the current thread holds; without one the program ends.
+    pub(super) fn take(&mut self, matched: &Matched) -> Result<()> {
+        let state_at = offset_of(state(&matched.layout)?.offset)?;
+        let unmatched = self.tallied(Tally::Unmatched);
+        let here = self.build.current();
+        self.build.switch_to(unmatched);
+        let exit = self.exit;
+        self.build.jump(exit, &[]);
+        self.build.switch_to(here);
+        let row = match matched.store {
+            HeldStore::Task => {
+                let slot = self.task_slot(&matched.layout, 0, unmatched);
+                let found = self.build.load(Access::U8, slot, state_at);
+                let there = self.build.block();
+                let nothing = self.build.iconst(i64::from(HELD_NOTHING));
+                self.build.branch(Cond::Eq, found, nothing, unmatched, there);
+                self.build.switch_to(there);
+                self.set_state(slot, state_at, HELD_NOTHING);
+                self.pass_rejected(matched, Some(found), slot, state_at);
+                slot
+            }
+            HeldStore::Tid { max_threads } => {
+                let map = self.by_tid(max_threads, &matched.layout);
+                let key = self.tid_key();
+                let address = self.build.map_addr(map);
+                let found = self.build.call(Helper::MapLookupElem, &[address, key]);
+                let row = self.build.non_null(found, unmatched, &[]);
+                let block = self.build.block();
+                self.release = Some(Release { block, map, key, then: exit });
+                self.exit = block;
+                self.pass_rejected(matched, None, row, state_at);
+                row
+            }
+        };
+        self.held = Some(Held { base: row, nulls: matched.layout.nulls });
+        Ok(())
+    }
+
+    /// Ends the program where the row was held only to be taken.
+    fn pass_rejected(&mut self, matched: &Matched, found: Option<Value>, row: Value, state_at: i16) {
+        self.tally(Tally::Matched);
+        if !matched.rejects {
+            return;
+        }
+        let found = found.unwrap_or_else(|| self.build.load(Access::U8, row, state_at));
+        let good = self.build.iconst(i64::from(HELD_ROW));
+        let (pass, exit) = (self.build.block(), self.exit);
+        self.build.branch(Cond::Eq, found, good, pass, exit);
+        self.build.switch_to(pass);
+    }
+
+    /// Deletes what was taken from a hash: every way out leads through here.
+    pub(super) fn release(&mut self) {
+        let Some(Release { block, map, key, then }) = self.release.take() else { return };
+        if !self.build.is_terminated() {
+            self.build.jump(block, &[]);
+        }
+        self.build.switch_to(block);
+        let map = self.build.map_addr(map);
+        // Nobody else deletes a thread's row; there is nothing to learn from the result.
+        self.build.call(Helper::MapDeleteElem, &[map, key]);
+        self.exit = then;
+    }
+
+    /// A column of the row that was taken, if it fits a register.
+    pub(super) fn held_scalar(&mut self, column: &Column, null: Block) -> Result<Value> {
+        let (base, offset) = self.held_place(column, null)?;
+        let scalar = if column.ty == bpfquery_catalog::SqlType::Bool { Some((8, false)) } else { column.ty.scalar() };
+        let access = scalar.and_then(|(bits, _)| Access::of_bytes(u32::from(bits) / 8));
+        let (Some((bits, signed)), Some(access)) = (scalar, access) else {
+            return Err(Failure::bug("lower", format!("a held {} as a number", column.ty)));
+        };
+        let word = self.build.load(access, base, offset_of(offset)?);
+        Ok(if signed && bits < 64 { self.build.extend(bits, true, word) } else { word })
+    }
+
+    /// Where a column of the row that was taken stands; goes to `null` where it is NULL.
+    pub(super) fn held_place(&mut self, column: &Column, null: Block) -> Result<(Value, u32)> {
+        let missing = || Failure::bug("lower", format!("{} of a row that nobody holds", column.name));
+        let Fetch::Held { offset, null_bit, .. } = column.access else { return Err(missing()) };
+        let held = self.held.as_ref().ok_or_else(missing)?;
+        let (base, nulls) = (held.base, held.nulls);
+        if let Some(bit) = null_bit {
+            let (at, bytes) = nulls.ok_or_else(missing)?;
+            let access = Access::of_bytes(bytes).ok_or_else(missing)?;
+            let bits = self.build.load(access, base, offset_of(at)?);
+            let own = self.build.bin_imm(crate::ir::BinOp::And, bits, 1 << bit);
+            let zero = self.build.iconst(0);
+            let there = self.build.block();
+            self.build.branch(Cond::Ne, own, zero, null, there);
+            self.build.switch_to(there);
+        }
+        Ok((base, offset))
+    }
+
+    /// Goes on where all conditions are true; the block for where one is not, if there are any.
+    fn unless(&mut self, conditions: &[Expr]) -> Result<Option<Block>> {
+        if conditions.is_empty() {
+            return Ok(None);
+        }
+        let otherwise = self.build.block();
+        for condition in conditions {
+            let pass = self.build.block();
+            self.cond(condition, pass, otherwise, otherwise)?;
+            self.build.switch_to(pass);
+        }
+        Ok(Some(otherwise))
+    }
+
+    fn set_state(&mut self, row: Value, at: i16, state: u8) {
+        let state = self.build.iconst(i64::from(state));
+        self.build.store(Access::U8, row, at, state);
+    }
+
+    /// What hangs on the current thread, made if `flags` say so.
+    fn task_slot(&mut self, layout: &Layout, flags: i64, missing: Block) -> Value {
+        let map = self.held_map(MapKind::TaskStorage, 0, layout);
+        let task = self.build.call(Helper::GetCurrentTaskBtf, &[]);
+        let map = self.build.map_addr(map);
+        let (value, flags) = (self.build.iconst(0), self.build.iconst(flags));
+        let slot = self.build.call(Helper::TaskStorageGet, &[map, task, value, flags]);
+        self.build.non_null(slot, missing, &[])
+    }
+
+    fn by_tid(&mut self, max_threads: u32, layout: &Layout) -> MapId {
+        self.held_map(MapKind::Hash, max_threads, layout)
+    }
+
+    fn held_map(&mut self, kind: MapKind, max_entries: u32, layout: &Layout) -> MapId {
+        let name = "held".to_string();
+        self.build.map(MapData { name, kind, key_size: 4, value_size: layout.size, max_entries })
+    }
+
+    /// The current thread's id, as the hash's key.
+    fn tid_key(&mut self) -> Value {
+        let key = self.buffer("tid", 8);
+        let both = self.build.call(Helper::GetCurrentPidTgid, &[]);
+        self.build.store(Access::U32, key, 0, both);
+        key
+    }
+}
+
+/// The field that says what is there: the layout's last.
+fn state(layout: &Layout) -> Result<&Field> {
+    layout.fields.last().ok_or_else(|| Failure::bug("lower", "a held row without a state"))
+}
