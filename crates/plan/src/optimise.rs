@@ -5,7 +5,7 @@
 
 use crate::rules::{
     drop_filters, fold_constants, identities, limits, merge_projects, prune_columns, push_filters, push_projects,
-    simplify_boolean, simplify_case,
+    simplify_boolean, simplify_case, simplify_like,
 };
 use crate::{Plan, Query};
 use bpfquery_diag::{Failure, Result};
@@ -24,13 +24,14 @@ type Rule = (&'static str, fn(Plan) -> Plan);
 /// Filters move first: what they move through is put into them, and is then simplified in its new place. Projections merge next, for
 /// the same reason. Expressions follow, constants before everything that looks for constants, CASE before conditions because it
 /// may leave one. Filters and limits that say nothing any more go last.
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     ("push_filters", push_filters::apply),
     ("push_projects", push_projects::apply),
     ("merge_projects", merge_projects::apply),
     ("fold_constants", fold_constants::apply),
     ("identities", identities::apply),
     ("simplify_case", simplify_case::apply),
+    ("simplify_like", simplify_like::apply),
     ("simplify_boolean", simplify_boolean::apply),
     ("drop_filters", drop_filters::apply),
     ("limits", limits::apply),

@@ -134,6 +134,14 @@ fn other_expressions() {
         "SELECT CAST(a AS double precision), CAST(a AS bigint unsigned), CAST(a AS text)",
     );
     check("select count(*) filter (where a > 1) as n, f()", "SELECT count(*) FILTER (WHERE a > 1) AS n, f()");
+    check(
+        "select a like 'b%', a not like b + 1 escape '', a ilike ('c') escape '#' and d",
+        "SELECT a LIKE 'b%', a NOT LIKE (b + 1) ESCAPE '', (a ILIKE 'c' ESCAPE '#') AND d",
+    );
+    check(
+        "select a ~~ 'b', a !~~ 'b', a ~~* 'b', a !~~* 'b', a ^@ 'b'",
+        "SELECT a LIKE 'b', a NOT LIKE 'b', a ILIKE 'b', a NOT ILIKE 'b', starts_with(a, 'b')",
+    );
     check("select \"Ab\".\"c d\", e AS \"select\"", "SELECT \"Ab\".\"c d\", e AS \"select\"");
     check("select ((((a)))) + (((b)))", "SELECT a + b");
     check("select é.ü = 'ö', ñ", "SELECT é.ü = 'ö', ñ");
@@ -215,9 +223,7 @@ fn what_is_not_supported_says_so() {
         "select a in (select 1)",
         "select a = any (b)",
         "select a = all (select 1)",
-        "select a like 'b'",
-        "select a not like 'b' escape 'c'",
-        "select a ilike 'b'",
+        "select a like any ('b', 'c')",
         "select a similar to 'b'",
         "select a ~ 'b'",
         "select a is json",

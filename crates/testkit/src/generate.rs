@@ -58,6 +58,10 @@ const EDGES: [i128; 24] = [
 
 const TEXTS: [&str; 8] = ["", "a", "test", "tests", "bpfquery-testki", "12345678", "1234567", "z"];
 
+/// What patterns are made of: parts of the texts above and of the test's own name, in either case.
+const PIECES: [&str; 14] =
+    ["%", "%", "_", "__", "t", "T", "test", "bpfquery-", "-", "12345678", "ä", "\\%", "#_", "est"];
+
 impl Random {
     /// The generator of this seed.
     pub fn new(seed: u64) -> Random {
@@ -207,7 +211,7 @@ impl Maker<'_> {
             return format!("({} > {})", self.leaf(), self.leaf());
         }
         let deeper = depth - 1;
-        match self.random.below(12) {
+        match self.random.below(13) {
             0..=3 => {
                 let operator = *self.random.pick(&["=", "<>", "<", "<=", ">", ">="]);
                 format!("({} {operator} {})", self.number(deeper), self.number(deeper))
@@ -228,11 +232,21 @@ impl Maker<'_> {
             }
             9 => format!("({} in ({}, {}))", self.number(deeper), self.literal(), self.leaf()),
             10 => format!("({} between {} and {})", self.number(deeper), self.leaf(), self.leaf()),
+            11 => self.like(),
             _ => {
                 let what = *self.random.pick(&["true", "not true", "false", "not false", "unknown"]);
                 format!("({} is {what})", self.truth(deeper))
             }
         }
+    }
+
+    /// A text against a pattern made of a few pieces.
+    fn like(&mut self) -> String {
+        let word = *self.random.pick(&["like", "not like", "ilike", "not ilike"]);
+        let pieces = 1 + self.random.below(4);
+        let pattern: String = (0..pieces).map(|_| *self.random.pick(&PIECES)).collect();
+        let escape = *self.random.pick(&["", "", " escape ''", " escape '#'"]);
+        format!("({} {word} '{pattern}'{escape})", self.text(1))
     }
 
     /// CASE over texts does not stand within another one: the kernel makes no text of a third width yet.

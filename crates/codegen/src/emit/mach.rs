@@ -4,7 +4,7 @@
 //! say [`Base`]. A virtual register may be written more than once (two-address forms, block parameters); that each
 //! use is reached by a write is `regalloc::check`'s business. Not checked: that constants fit the reader's idea.
 
-use crate::ir::{CoreId, GlobalId, MapId, SlotId};
+use crate::ir::{CoreId, GlobalId, MapId, SlotId, Stop};
 use bpfquery_diag::Span;
 use bpfquery_isa::{AluOp, Cond, Extend, Helper, Narrow, Size, Width};
 use std::fmt;
@@ -109,6 +109,8 @@ pub enum Inst {
     FrameAddr { dst: VReg, slot: SlotId, off: i32 },
     /// `r0 = helper(r1, …)`
     Call { helper: Helper, args: u8 },
+    /// `r0 = start; for each byte of r1: r0 = (r0 & r2[byte].0) << 1 | r0 & r2[byte].1`; a loop, written as one
+    Scan { bytes: i32, start: i64, stop: Stop },
 }
 
 /// How a machine block ends.
@@ -208,6 +210,7 @@ impl Inst {
             Inst::AtomicAdd { base, src, .. } => base.reg().into_iter().chain([src]).collect(),
             Inst::Wide { .. } | Inst::FrameAddr { .. } => Vec::new(),
             Inst::Call { args, .. } => (0..usize::from(args)).map(VReg::arg).collect(),
+            Inst::Scan { .. } => vec![VReg::arg(0), VReg::arg(1)],
         }
     }
 
@@ -221,7 +224,7 @@ impl Inst {
             | Inst::LoadSx { dst, .. }
             | Inst::Wide { dst, .. }
             | Inst::FrameAddr { dst, .. } => Some(dst),
-            Inst::Call { .. } => Some(VReg::R0),
+            Inst::Call { .. } | Inst::Scan { .. } => Some(VReg::R0),
             Inst::Store { .. } | Inst::AtomicAdd { .. } => None,
         }
     }
@@ -229,7 +232,7 @@ impl Inst {
     /// The registers whose values are lost beside the one it writes.
     pub fn clobbers(&self) -> std::ops::Range<u32> {
         match self {
-            Inst::Call { .. } => 1..6,
+            Inst::Call { .. } | Inst::Scan { .. } => 1..6,
             _ => 0..0,
         }
     }
@@ -259,7 +262,7 @@ impl Inst {
             Inst::AtomicAdd { base, off, src } => Inst::AtomicAdd { base: base.map(&mut read), off, src: read(src) },
             Inst::Wide { dst, value } => Inst::Wide { dst: write(dst), value },
             Inst::FrameAddr { dst, slot, off } => Inst::FrameAddr { dst: write(dst), slot, off },
-            Inst::Call { .. } => self,
+            Inst::Call { .. } | Inst::Scan { .. } => self,
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn run(func: &Func, machine: &mut MFunc) {
                     held.push((dst, value));
                 }
                 Inst::Wide { dst, value } if once(dst) => held.push((dst, value)),
-                Inst::Call { .. } => held.clear(),
+                Inst::Call { .. } | Inst::Scan { .. } => held.clear(),
                 _ => {}
             }
             at += 1;
@@ -48,7 +48,8 @@ pub(super) fn run(func: &Func, machine: &mut MFunc) {
 
 /// The place of the one instruction that uses `dst`, if it stands before the next call.
 fn user(lines: &[Line], dst: VReg) -> Option<usize> {
-    let calls = lines.iter().position(|line| matches!(line.inst, Inst::Call { .. })).unwrap_or(lines.len());
+    let calls =
+        lines.iter().position(|line| matches!(line.inst, Inst::Call { .. } | Inst::Scan { .. })).unwrap_or(lines.len());
     lines[..calls].iter().position(|line| line.inst.uses().contains(&dst))
 }
 

@@ -14,7 +14,7 @@ mod memory;
 use super::Target;
 use super::copies;
 use super::mach::{BlockId, Inst, Line, MBlock, MFunc, REGISTERS, Src, Term, VReg, Wide};
-use crate::ir::{Block, CoreId, Func, Op, SlotId, Terminator, Value, reverse_postorder};
+use crate::ir::{Block, CoreId, Func, Op, Scan, SlotId, Terminator, Value, reverse_postorder};
 use crate::passes::{cfg, facts};
 use bpfquery_diag::{Failure, Result, Span};
 use bpfquery_isa::{AluOp, Width};
@@ -154,6 +154,7 @@ impl<'a> Select<'a> {
             Op::Store { access, base, offset, value } => self.store(*access, *base, *offset, *value),
             Op::AtomicAdd { base, offset, value } => self.atomic_add(*base, *offset, *value),
             Op::Call { helper, args } => return self.call(*helper, args, dst),
+            Op::Scan(scan) => return self.scan(scan, dst),
             Op::Load { access, base, offset } => {
                 if let Some(dst) = dst {
                     self.load(*access, dst, *base, *offset);
@@ -186,6 +187,17 @@ impl<'a> Select<'a> {
             self.put(to, arg);
         }
         self.emit(Inst::Call { helper, args: args.len() as u8 });
+        if let Some(dst) = dst {
+            self.copy(dst, VReg::R0);
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, scan: &Scan, dst: Option<VReg>) -> Result<()> {
+        let bytes = i32::try_from(scan.bytes).map_err(|e| Failure::bug("select", e.to_string()))?;
+        self.put(VReg::arg(0), scan.text);
+        self.put(VReg::arg(1), scan.table);
+        self.emit(Inst::Scan { bytes, start: scan.start, stop: scan.stop });
         if let Some(dst) = dst {
             self.copy(dst, VReg::R0);
         }
@@ -244,7 +256,12 @@ impl<'a> Select<'a> {
                 (memory::Root::Global(global), off) => Some(Cheap::Wide(Wide::Global(global, off))),
                 (memory::Root::Value(_), _) => None,
             },
-            Op::Extend { .. } | Op::Load { .. } | Op::Store { .. } | Op::AtomicAdd { .. } | Op::Call { .. } => None,
+            Op::Extend { .. }
+            | Op::Load { .. }
+            | Op::Store { .. }
+            | Op::AtomicAdd { .. }
+            | Op::Call { .. }
+            | Op::Scan(_) => None,
         }
     }
 

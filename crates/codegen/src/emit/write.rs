@@ -1,5 +1,7 @@
 //! Placed machine blocks as a program.
 
+mod scan;
+
 use super::layout::Layout;
 use super::mach::{Base, BlockId, Inst, Line, MFunc, Src, Term, VReg, Wide};
 use super::{bss_ref, rodata_ref};
@@ -11,7 +13,8 @@ use std::collections::BTreeSet;
 
 /// The program, with the places in the SQL and the relocations of its instructions.
 pub(super) fn program(func: &Func, machine: &MFunc, layout: &Layout, frame: &Frame) -> Program {
-    let mut writer = Writer { func, machine, frame, program: Program::new() };
+    let labels = machine.blocks.len() as u32;
+    let mut writer = Writer { func, machine, frame, program: Program::new(), labels };
     let targets = writer.jumped_to(layout);
     for (at, &block) in layout.order.iter().enumerate() {
         if targets.contains(&block) {
@@ -27,6 +30,8 @@ struct Writer<'a> {
     machine: &'a MFunc,
     frame: &'a Frame,
     program: Program,
+    /// Labels from here on belong to no block.
+    labels: u32,
 }
 
 impl Writer<'_> {
@@ -96,6 +101,9 @@ impl Writer<'_> {
             self.emit(isa::mov64(reg(dst), Reg::R10), line.span);
             return self.emit(isa::alu64(isa::AluOp::Add, reg(dst), offset), line.span);
         }
+        if let Inst::Scan { bytes, start, stop } = line.inst {
+            return scan::write(self, bytes, start, stop, line.span);
+        }
         self.emit(self.insn(&line.inst), line.span);
         if let (Some(core), Some(isa::Item::Insn(last))) = (line.core, self.program.items.last_mut()) {
             last.core(CoreRef(core.0));
@@ -130,6 +138,8 @@ impl Writer<'_> {
             // Two instructions; `line` writes them.
             Inst::FrameAddr { dst, .. } => isa::mov64(reg(dst), Reg::R10),
             Inst::Call { helper, .. } => isa::call(helper),
+            // A loop; `scan` writes it.
+            Inst::Scan { .. } => isa::mov64(Reg::R0, Reg::R1),
         }
     }
 

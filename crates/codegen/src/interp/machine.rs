@@ -4,7 +4,7 @@ use super::memory::{Object, POISON, map_handle};
 use super::trap::{Fault, Trap};
 use super::world::{Store, StoreKind, World};
 use super::{Event, helper};
-use crate::ir::{Access, BinOp, Block, Cond, Func, Global, Inst, Op, Terminator, Value};
+use crate::ir::{Access, BinOp, Block, Cond, Func, Global, Inst, Op, Scan, Terminator, Value};
 
 /// Instructions of one run; what a program without loops cannot reach.
 pub const MOST_STEPS: u32 = 1_000_000;
@@ -119,6 +119,7 @@ impl<'a> Machine<'a> {
                 section.address() + u64::from(global.offset)
             }
             Op::Core(core) => self.func.cores.get(core.index()).ok_or(Fault::Undefined)?.local.into(),
+            Op::Scan(scan) => self.scan(scan)?,
             Op::Call { helper, args } => {
                 let args = args.iter().map(|&arg| self.get(arg)).collect::<Result<Vec<u64>, Fault>>()?;
                 helper::call(self, *helper, &args)?
@@ -127,6 +128,24 @@ impl<'a> Machine<'a> {
         let value = data.result.ok_or(Fault::Undefined)?;
         self.set(value, result);
         Ok(())
+    }
+
+    fn scan(&self, scan: &Scan) -> Result<u64, Fault> {
+        let (text, table) = (self.get(scan.text)?, self.get(scan.table)?);
+        let mut state = scan.start.cast_unsigned();
+        for at in 0..scan.bytes {
+            let stopped = (scan.stop.dead() && state == 0) || (scan.stop.done() && state.cast_signed() < 0);
+            if at > 0 && stopped {
+                break;
+            }
+            let byte = little_endian(&self.read(text.wrapping_add(at.into()), 1)?);
+            if byte == 0 {
+                break;
+            }
+            let word = |at: u64| Ok(little_endian(&self.read(table.wrapping_add(16 * byte + 8 * at), 8)?));
+            state = (state & word(0)?) << 1 | state & word(1)?;
+        }
+        Ok(state)
     }
 
     fn leave(&self, terminator: &Terminator) -> Result<Next, Fault> {

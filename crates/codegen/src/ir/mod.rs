@@ -41,7 +41,7 @@ pub use entity::{Block, CoreId, GlobalId, Inst, MapId, SlotId, Value};
 pub use func::{
     BlockData, Context, CoreReloc, CoreWhat, Func, Global, GlobalData, InstData, MapData, MapKind, SlotData, ValueData,
 };
-pub use op::{Access, BinOp, Cond, Op, PtrKind, Terminator, Type};
+pub use op::{Access, BinOp, Cond, Op, PtrKind, Scan, Stop, Terminator, Type};
 pub use parse::{ParseError, parse};
 pub use print::WithSql;
 pub use verify::{At, VerifyError, verify};

@@ -162,6 +162,53 @@ pub enum Op {
         /// At most five.
         args: Vec<Value>,
     },
+    /// A text goes through an automaton, byte by byte up to its NUL: see [`Scan`]. The state behind the last byte.
+    Scan(Scan),
+}
+
+/// An automaton over a text: `state = start; for each c: state = (state & table[c].0) << 1 | state & table[c].1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// A non-null pointer to the text.
+    pub text: Value,
+    /// The address of a variable in `.rodata`: for each byte two words, [`Scan::TABLE`] bytes.
+    pub table: Value,
+    /// How many bytes it looks at where no NUL comes before; 1 or more.
+    pub bytes: u32,
+    /// The first state.
+    pub start: i64,
+    /// Where it may stop earlier.
+    pub stop: Stop,
+}
+
+/// States that more bytes do not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stop {
+    /// None is known.
+    Never,
+    /// 0.
+    Dead,
+    /// A negative one, as far as the sign is concerned.
+    Done,
+    /// Both.
+    Either,
+}
+
+impl Scan {
+    /// Bytes of a table.
+    pub const TABLE: u32 = 4096;
+}
+
+impl Stop {
+    /// Whether 0 stops it.
+    pub fn dead(self) -> bool {
+        matches!(self, Stop::Dead | Stop::Either)
+    }
+
+    /// Whether a negative state stops it.
+    pub fn done(self) -> bool {
+        matches!(self, Stop::Done | Stop::Either)
+    }
 }
 
 /// How a block ends. Arguments fill the target block's parameters.
@@ -242,6 +289,7 @@ impl Op {
             Op::Load { base, .. } => vec![*base],
             Op::Store { base, value, .. } | Op::AtomicAdd { base, value, .. } => vec![*base, *value],
             Op::Call { args, .. } => args.clone(),
+            Op::Scan(scan) => vec![scan.text, scan.table],
         }
     }
 
@@ -254,6 +302,7 @@ impl Op {
             Op::Load { base, .. } => vec![base],
             Op::Store { base, value, .. } | Op::AtomicAdd { base, value, .. } => vec![base, value],
             Op::Call { args, .. } => args.iter_mut().collect(),
+            Op::Scan(scan) => vec![&mut scan.text, &mut scan.table],
         }
     }
 }

@@ -4,12 +4,12 @@
 //! removed block (nothing in it, no terminator) is left out. Spans are not part of the text: [`WithSql`] adds the SQL
 //! as comments. Types of instruction results are not printed, for they follow from the instruction.
 
-use super::names::{ACCESSES, BIN_OPS, CONDS, CORE_KINDS, MAP_KINDS, SECTIONS, word};
+use super::names::{ACCESSES, BIN_OPS, CONDS, CORE_KINDS, MAP_KINDS, SECTIONS, STOPS, word};
 use super::{
-    Block, BlockData, CoreReloc, Func, GlobalData, Inst, MapData, MapKind, Op, PtrKind, Terminator, Type, Value,
+    Block, BlockData, CoreReloc, Func, GlobalData, Inst, MapData, MapKind, Op, PtrKind, Scan, Terminator, Type, Value,
 };
 use bpfquery_diag::Span;
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// Prints a function with the SQL that each part comes from: `v1 = load.u64 v0, 32 ; flags`.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,10 @@ impl fmt::Display for Op {
                 write!(f, "store.{} {base}, {offset}, {value}", word(&ACCESSES, *access))
             }
             Op::AtomicAdd { base, offset, value } => write!(f, "atomic_add {base}, {offset}, {value}"),
+            Op::Scan(scan) => {
+                let Scan { text, table, bytes, start, stop } = scan;
+                write!(f, "scan.{} {text}, {table}, {bytes}, {start}", word(&STOPS, *stop))
+            }
             Op::SlotAddr(slot) => write!(f, "slot {slot}"),
             Op::MapAddr(map) => write!(f, "map {map}"),
             Op::GlobalAddr(global) => write!(f, "global {global}"),
@@ -138,10 +142,28 @@ fn global_text(global: &GlobalData) -> String {
     let section = word(&SECTIONS, global.section);
     let mut text = format!("{:?}: {section}+{}, {}", global.name, global.offset, global.size);
     if !global.init.is_empty() {
-        text.push_str(" = ");
-        text.extend(global.init.iter().map(|byte| format!("{byte:02x}")));
+        text.push_str(" =");
+        for (times, bytes) in runs(&global.init) {
+            let _ = if times == 1 { write!(text, " ") } else { write!(text, " {times} x ") };
+            text.extend(bytes.iter().map(|byte| format!("{byte:02x}")));
+        }
     }
     text
+}
+
+/// Bytes as printed: a few as they are, more in pieces of a table's entry, of which equal ones stand once.
+fn runs(init: &[u8]) -> Vec<(usize, &[u8])> {
+    if init.len() <= 64 {
+        return vec![(1, init)];
+    }
+    let mut runs: Vec<(usize, &[u8])> = Vec::new();
+    for piece in init.chunks(16) {
+        match runs.last_mut() {
+            Some((times, last)) if *last == piece => *times += 1,
+            _ => runs.push((1, piece)),
+        }
+    }
+    runs
 }
 
 fn core_text(core: &CoreReloc) -> String {

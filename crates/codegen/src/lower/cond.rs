@@ -37,6 +37,7 @@ impl Lowerer<'_> {
             ExprKind::IsNull(a) => self.is_null(a, to),
             ExprKind::Compare(op, a, b) if a.ty.is_text() || b.ty.is_text() => self.compare_text(expr, *op, a, b, to),
             ExprKind::Compare(op, a, b) => self.compare(expr, *op, a, b, to),
+            ExprKind::Like(text, how, pattern) => self.like(expr, text, *how, pattern, to),
             _ => {
                 let value = self.scalar(expr, to.null)?;
                 let zero = self.build.iconst(0);

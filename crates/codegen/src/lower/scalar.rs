@@ -30,6 +30,7 @@ impl Lowerer<'_> {
             }
             ExprKind::Unary(UnaryOp::Not, _)
             | ExprKind::Compare(..)
+            | ExprKind::Like(..)
             | ExprKind::And(_)
             | ExprKind::Or(_)
             | ExprKind::IsNull(_) => self.truth(expr, null),

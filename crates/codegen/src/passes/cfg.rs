@@ -149,7 +149,7 @@ pub fn is_pure(func: &Func, op: &Op) -> bool {
         Op::Bin(..) | Op::Extend { .. } => true,
         Op::Load { base, .. } => is_constant_memory(func, *base),
         Op::Call { helper, .. } => is_stable(*helper),
-        Op::Store { .. } | Op::AtomicAdd { .. } => false,
+        Op::Store { .. } | Op::AtomicAdd { .. } | Op::Scan(_) => false,
     }
 }
 

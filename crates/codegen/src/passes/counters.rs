@@ -33,7 +33,7 @@ pub fn run(func: &mut Func) -> bool {
 fn is_free(func: &Func, op: &Op) -> bool {
     match op {
         Op::Store { base, .. } | Op::Load { base, .. } | Op::AtomicAdd { base, .. } => !is_variable(func, *base),
-        Op::Call { .. } => false,
+        Op::Call { .. } | Op::Scan(_) => false,
         Op::Const(_)
         | Op::Bin(..)
         | Op::Extend { .. }

@@ -38,7 +38,7 @@ fn is_unused(func: &Func, inst: Inst, uses: &[u32]) -> bool {
 
 fn only_reads(op: &Op) -> bool {
     match op {
-        Op::Load { .. } => true,
+        Op::Load { .. } | Op::Scan(_) => true,
         Op::Call { helper, .. } => matches!(
             helper,
             Helper::MapLookupElem

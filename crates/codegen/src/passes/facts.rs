@@ -100,7 +100,7 @@ fn of_inst(func: &Func, inst: Inst, bits: &[u8], constants: &[Option<i64>], all:
         // The kernel's functions return u32 (kernel/bpf/helpers.c, 6.18).
         Op::Call { helper: Helper::GetSmpProcessorId | Helper::GetPrandomU32, .. } if all => 32,
         Op::Call { .. } | Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) => 64,
-        Op::Store { .. } | Op::AtomicAdd { .. } => 64,
+        Op::Store { .. } | Op::AtomicAdd { .. } | Op::Scan(_) => 64,
     }
 }
 

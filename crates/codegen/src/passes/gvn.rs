@@ -50,7 +50,7 @@ fn key(op: &Op) -> Key {
         Op::Core(core) => (7, u64::from(core.0), Vec::new()),
         Op::Call { helper, args } => (8, u64::from(helper.id()), args.iter().map(id).collect()),
         // Never asked for: they are not pure.
-        Op::Store { .. } | Op::AtomicAdd { .. } => (9, 0, Vec::new()),
+        Op::Store { .. } | Op::AtomicAdd { .. } | Op::Scan(_) => (9, 0, Vec::new()),
     }
 }
 

@@ -79,6 +79,7 @@ fn step(func: &Func, inst: Inst, slots: &Slots, bits: &[u8], known: &mut Known, 
         | Op::MapAddr(_)
         | Op::GlobalAddr(_)
         | Op::Core(_)
+        | Op::Scan(_)
         | Op::Call { .. } => {}
     }
 }

@@ -99,7 +99,7 @@ fn blocks(func: &Func, a: Store, inst: Inst, b: Option<Store>) -> bool {
         }
         (Op::Load { base, .. }, _) => !cfg::is_constant_memory(func, *base),
         (Op::Call { args, .. }, _) => args.iter().any(|arg| func.ty(*arg) != Type::Int),
-        (Op::Store { .. } | Op::AtomicAdd { .. }, _) => true,
+        (Op::Store { .. } | Op::AtomicAdd { .. } | Op::Scan(_), _) => true,
         (
             Op::Const(_)
             | Op::Bin(..)

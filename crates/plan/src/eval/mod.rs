@@ -10,7 +10,7 @@ mod scalar;
 pub use order::{compare_rows, order};
 pub use scalar::wrap;
 
-use crate::{CompareOp, Datum, Expr, ExprKind, UnaryOp};
+use crate::{CompareOp, Datum, Expr, ExprKind, Like, UnaryOp};
 use bpfquery_diag::{Failure, Result};
 
 /// The value of the expression for a row. Fails only where the expression reads memory or the clock, which user space cannot.
@@ -42,6 +42,7 @@ impl Evaluator<'_> {
             ExprKind::Unary(op, a) => scalar::unary(*op, self.eval(a)?, &expr.ty),
             ExprKind::Arith(op, a, b) => scalar::arith(*op, self.eval(a)?, self.eval(b)?, &expr.ty),
             ExprKind::Compare(op, a, b) => self.compare(*op, a, b),
+            ExprKind::Like(text, how, pattern) => self.like(text, *how, pattern),
             ExprKind::And(list) => self.fold(list, false),
             ExprKind::Or(list) => self.fold(list, true),
             ExprKind::IsNull(a) => Ok(Datum::Bool(self.eval(a)?.is_null())),
@@ -92,6 +93,20 @@ impl Evaluator<'_> {
         }
         let ordering = order::values(&x, &y).ok_or_else(|| bug(format!("{x:?} {} {y:?}", op.symbol())))?;
         Ok(Datum::Bool(op.holds(ordering)))
+    }
+
+    fn like(&self, text: &Expr, how: Like, pattern: &Expr) -> Result<Datum> {
+        let (text, cut) = self.text_and_cut(text)?;
+        let (pattern, lost) = self.text_and_cut(pattern)?;
+        match (&text, &pattern) {
+            (Datum::Null, _) | (_, Datum::Null) => Ok(Datum::Null),
+            // Without its end a pattern says nothing.
+            (Datum::Text(_), Datum::Text(_)) if lost => Ok(Datum::Null),
+            (Datum::Text(text), Datum::Text(pattern)) => {
+                Ok(how.parse(pattern).and_then(|p| p.matches(text, cut)).map_or(Datum::Null, Datum::Bool))
+            }
+            (text, pattern) => Err(bug(format!("{text:?} LIKE {pattern:?}"))),
+        }
     }
 
     /// A value, and whether it is text of which something was cut off by a cast right here.

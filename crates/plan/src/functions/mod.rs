@@ -8,6 +8,7 @@ mod coalesce;
 mod greatest;
 mod least;
 mod nullif;
+mod starts_with;
 mod str;
 mod tumble;
 
@@ -27,8 +28,16 @@ pub trait Function: Sync {
 }
 
 /// All of them, by name.
-const FUNCTIONS: [&dyn Function; 7] =
-    [&abs::Abs, &coalesce::Coalesce, &greatest::Greatest, &least::Least, &nullif::NullIf, &str::Str, &tumble::Tumble];
+const FUNCTIONS: [&dyn Function; 8] = [
+    &abs::Abs,
+    &coalesce::Coalesce,
+    &greatest::Greatest,
+    &least::Least,
+    &nullif::NullIf,
+    &starts_with::StartsWith,
+    &str::Str,
+    &tumble::Tumble,
+];
 
 /// The function of this name; case counts for nothing.
 pub fn scalar(name: &str) -> Option<&'static dyn Function> {

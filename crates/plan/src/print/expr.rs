@@ -1,7 +1,7 @@
 //! Expressions as SQL, with the names of their columns.
 
 use super::list;
-use crate::{ArithOp, ColumnId, Datum, Expr, ExprKind, Param, UnaryOp};
+use crate::{ArithOp, ColumnId, Datum, Expr, ExprKind, Like, Param, UnaryOp};
 use bpfquery_catalog::{DEFAULT_TEXT, SqlType};
 
 /// How tightly an operator binds, as PostgreSQL 16 has it (4.1.6 "Operator Precedence").
@@ -51,6 +51,7 @@ impl Printer<'_> {
                 let text = format!("{} {} {}", self.at(a, Binds::Other), op.symbol(), self.at(b, Binds::Other));
                 (text, Binds::Compare)
             }
+            ExprKind::Like(a, how, b) => (self.like(a, "", *how, b), Binds::Compare),
             ExprKind::And(list) => (self.chain(list, " AND ", Binds::Not), Binds::And),
             ExprKind::Or(list) => (self.chain(list, " OR ", Binds::And), Binds::Or),
             ExprKind::IsNull(a) => (format!("{} IS NULL", self.at(a, Binds::Compare)), Binds::Is),
@@ -80,10 +81,22 @@ impl Printer<'_> {
     fn unary(&self, op: UnaryOp, a: &Expr) -> (String, Binds) {
         match (op, &a.kind) {
             (UnaryOp::Not, ExprKind::IsNull(a)) => (format!("{} IS NOT NULL", self.at(a, Binds::Compare)), Binds::Is),
+            (UnaryOp::Not, ExprKind::Like(a, how, b)) => (self.like(a, "NOT ", *how, b), Binds::Compare),
             (UnaryOp::Not, _) => (format!("NOT {}", self.at(a, Binds::Not)), Binds::Not),
             (UnaryOp::Neg, _) => (format!("-{}", self.at(a, Binds::Cast)), Binds::Sign),
             (UnaryOp::BitNot, _) => (format!("~{}", self.at(a, Binds::Sign)), Binds::Other),
         }
+    }
+
+    fn like(&self, text: &Expr, not: &str, how: Like, pattern: &Expr) -> String {
+        let (text, pattern) = (self.at(text, Binds::Other), self.at(pattern, Binds::Other));
+        let word = if how.fold { "ILIKE" } else { "LIKE" };
+        let escape = match how.escape {
+            Some('\\') => String::new(),
+            Some(c) => format!(" ESCAPE {}", quoted(&c.to_string())),
+            None => " ESCAPE ''".to_string(),
+        };
+        format!("{text} {not}{word} {pattern}{escape}")
     }
 
     fn infix(&self, op: &str, binds: Binds, a: &Expr, b: &Expr) -> (String, Binds) {

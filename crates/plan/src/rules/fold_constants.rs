@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! op(constants)   == its value            every operator; parameters are no constants
-//! op(…, NULL, …)  == NULL                 strict operators: arithmetic, comparison, cast, bucket, -x, ~x, NOT x, reads
+//! op(…, NULL, …)  == NULL                 strict operators: arithmetic, comparison, LIKE, cast, bucket, -x, ~x, NOT x, reads
 //! x::t::t         == x::t                 and x::t == x where x is of type t
 //! ```
 
@@ -39,6 +39,7 @@ fn is_strict(kind: &ExprKind) -> bool {
         ExprKind::Unary(_, _)
             | ExprKind::Arith(_, _, _)
             | ExprKind::Compare(_, _, _)
+            | ExprKind::Like(_, _, _)
             | ExprKind::Cast(_)
             | ExprKind::Bucket(_)
     )

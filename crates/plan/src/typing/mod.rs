@@ -10,12 +10,14 @@ mod arith;
 mod boolean;
 mod cast;
 mod compare;
+mod like;
 mod unify;
 
 pub use arith::{arith, bit_not, negate};
 pub use boolean::{and, condition, is_not_null, is_null, not, or};
 pub use cast::{cast, coerce};
 pub use compare::compare;
+pub use like::like;
 pub use unify::{case, coalesce, unify};
 
 use crate::{Datum, Expr, ExprKind};

@@ -1,7 +1,7 @@
 //! Instructions, terminators, types.
 
-use super::super::names::{ACCESSES, BIN_OPS, CONDS, meaning};
-use super::super::{Access, Block, CoreId, GlobalId, MapId, Op, PtrKind, SlotId, Terminator, Type, Value};
+use super::super::names::{ACCESSES, BIN_OPS, CONDS, STOPS, meaning};
+use super::super::{Access, Block, CoreId, GlobalId, MapId, Op, PtrKind, Scan, SlotId, Terminator, Type, Value};
 use super::{Parser, entity, lex::Line};
 use bpfquery_isa::Helper;
 
@@ -72,6 +72,15 @@ pub(super) fn inst(parser: &mut Parser, word: &str, line: &mut Line) -> Result<O
             let (base, offset) = address(parser, line)?;
             line.punct(',')?;
             Op::AtomicAdd { base, offset, value: parser.value(line)? }
+        }
+        "scan" => {
+            let (text, table) = pair(parser, line)?;
+            line.punct(',')?;
+            let bytes = line.number("how many bytes")?;
+            line.punct(',')?;
+            let start = line.number("a state")?;
+            let stop = meaning(&STOPS, width).ok_or_else(|| format!("\"{word}\" does not say where it stops"))?;
+            Op::Scan(Scan { text, table, bytes, start, stop })
         }
         "slot" => Op::SlotAddr(SlotId(id(line, 's')?)),
         "map" => Op::MapAddr(MapId(id(line, 'm')?)),

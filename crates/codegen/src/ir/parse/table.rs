@@ -55,8 +55,24 @@ fn global(line: &mut Line) -> Result<GlobalData, String> {
     let offset = line.number("an offset")?;
     line.punct(',')?;
     let size = line.number("the variable's bytes")?;
-    let init = if line.eat('=') { hex(&line.word("bytes")?)? } else { Vec::new() };
+    let init = if line.eat('=') { runs(line)? } else { Vec::new() };
     Ok(GlobalData { name, section, offset, size, init })
+}
+
+/// `00ff 3 x 0a`.
+fn runs(line: &mut Line) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while line.peek().is_some() {
+        let mut word = line.word("bytes")?;
+        let mut times = 1;
+        if line.eat_word("x") {
+            times = word.parse().map_err(|_| format!("\"{word}\" does not say how often"))?;
+            word = line.word("bytes")?;
+        }
+        let piece = hex(&word)?;
+        bytes.extend(piece.iter().cycle().take(times * piece.len()));
+    }
+    Ok(bytes)
 }
 
 fn hex(word: &str) -> Result<Vec<u8>, String> {

@@ -81,6 +81,6 @@ fn missing(func: &Func, op: &Op) -> Option<String> {
         Op::GlobalAddr(global) => (global.index() >= func.globals.len()).then(|| global.to_string()),
         Op::Core(core) => (core.index() >= func.cores.len()).then(|| core.to_string()),
         Op::Const(_) | Op::Bin(..) | Op::Extend { .. } | Op::Load { .. } => None,
-        Op::Store { .. } | Op::AtomicAdd { .. } | Op::Call { .. } => None,
+        Op::Store { .. } | Op::AtomicAdd { .. } | Op::Call { .. } | Op::Scan(_) => None,
     }
 }

@@ -115,7 +115,7 @@ fn define(func: &Func, cfg: &Cfg, places: &mut Places, block: Block, result: Val
             Type::Ptr { kind: PtrKind::MapValue(map), .. } => start(Origin::MapValue(map)),
             Type::Ptr { .. } | Type::Int => return,
         },
-        Op::Const(_) | Op::Extend { .. } | Op::Load { .. } | Op::Core(_) => return,
+        Op::Const(_) | Op::Extend { .. } | Op::Load { .. } | Op::Core(_) | Op::Scan(_) => return,
         Op::Store { .. } | Op::AtomicAdd { .. } => return,
     };
     places.pointers.insert(result, set);

@@ -115,7 +115,7 @@ impl Ranges {
                 let local = u64::from(func.core(*core).local);
                 Range { min: local, max: local }
             }
-            Op::Core(_) | Op::Call { .. } => FULL,
+            Op::Core(_) | Op::Call { .. } | Op::Scan(_) => FULL,
             Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Store { .. } | Op::AtomicAdd { .. } => FULL,
         }
     }

@@ -1,7 +1,7 @@
 //! Each instruction has operands and a result of the right types.
 
 use super::{At, Checked, fail, helper, uses};
-use crate::ir::{Access, BinOp, Block, Cfg, Func, Global, Inst, Op, PtrKind, Terminator, Type, Value};
+use crate::ir::{Access, BinOp, Block, Cfg, Func, Global, Inst, Op, PtrKind, Scan, Terminator, Type, Value};
 
 pub(super) fn check(func: &Func, cfg: &Cfg) -> Checked {
     for &block in cfg.order() {
@@ -64,6 +64,20 @@ fn inst_fault(func: &Func, op: &Op) -> Option<String> {
             ty => Some(format!("{base} is `{ty}`, which atomic additions do not go to")),
         },
         Op::Call { helper, args } => helper::fault(func, *helper, args),
+        Op::Scan(scan) => scan_fault(func, scan),
+    }
+}
+
+fn scan_fault(func: &Func, scan: &Scan) -> Option<String> {
+    let readable =
+        |kind| matches!(kind, PtrKind::Stack | PtrKind::MapValue(_) | PtrKind::Record(_) | PtrKind::Global(_));
+    match (func.ty(scan.text), func.ty(scan.table)) {
+        (Type::Ptr { kind, .. }, _) if !readable(kind) => Some(format!("{} is no memory for text", scan.text)),
+        (Type::Int, _) => Some(format!("{} is not a pointer", scan.text)),
+        (_, Type::Ptr { kind: PtrKind::Global(global), .. }) if func.global(global).section == Global::Rodata => {
+            (scan.bytes == 0).then(|| "no byte is looked at".to_owned())
+        }
+        _ => Some(format!("{} is no table in `.rodata`", scan.table)),
     }
 }
 
