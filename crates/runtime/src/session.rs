@@ -5,12 +5,13 @@
 
 use crate::attach::{attach, run_once};
 use crate::load::{self, Loaded};
+use crate::quiesce::Quiesce;
 use crate::report::{Report, counters};
 use crate::rows::Rows;
 use crate::stop::{Ended, Stop, Watch};
 use crate::sweep::Sweeper;
 use crate::windows::Windows;
-use crate::{PartialWindow, capability, clock, messages, misses, quiesce};
+use crate::{PartialWindow, capability, clock, messages, misses};
 use arrow_array::RecordBatch;
 use bpfquery_catalog::{Hook, Identity, Kernel};
 use bpfquery_diag::Result;
@@ -66,6 +67,7 @@ pub struct Session {
     manifest: Manifest,
     engine: Engine,
     identity: Identity,
+    quiesce: Quiesce,
     wall_offset: i64,
     live: i64,
 }
@@ -88,7 +90,8 @@ impl Session {
         }
         let engine = Engine::new(manifest.user.clone(), options.params.clone(), wall_offset);
         let identity = kernel.identity().clone();
-        Ok(Session { links, object, manifest, engine, identity, wall_offset, live })
+        let quiesce = Quiesce::of(&manifest, &identity);
+        Ok(Session { links, object, manifest, engine, identity, quiesce, wall_offset, live })
     }
 
     /// What the object says of itself: its parameters, among others, before there is a session.
@@ -144,7 +147,7 @@ impl Session {
         receiver: &mut dyn Receiver,
     ) -> Result<Report> {
         let windows = size_ns.map(|size_ns| Windows { size_ns, wall_offset: self.wall_offset, live: self.live });
-        let mut sweeper = Sweeper::new(&self.object, engine)?;
+        let mut sweeper = Sweeper::new(&self.object, engine, self.quiesce)?;
         let ended = match (self.once()?, windows) {
             (Some(ended), _) => ended,
             (None, Some(windows)) => sweeper.wait_and_sweep(windows, watch, receiver)?,
@@ -176,7 +179,7 @@ impl Session {
         let missed = misses::of_links(&self.links);
         if !self.links.is_empty() {
             self.links.clear();
-            quiesce::in_flight_programs_end()?;
+            self.quiesce.wait()?;
         }
         Ok(missed)
     }

@@ -1,10 +1,11 @@
 //! Groups on their way from the maps to the receiver: all at the end, or window by window as they close.
 
 use crate::groups::Groups;
+use crate::quiesce::Quiesce;
 use crate::session::{Flow, Receiver};
 use crate::stop::{Ended, Watch};
 use crate::windows::Windows;
-use crate::{PartialWindow, clock, quiesce};
+use crate::{PartialWindow, clock};
 use bpfquery_diag::Result;
 use bpfquery_exec::{Chunk, Engine};
 use libbpf_rs::Object;
@@ -20,6 +21,7 @@ const SHORTEST_SWEEP_NS: i64 = 20_000_000;
 pub(crate) struct Sweeper {
     groups: Groups,
     engine: Engine,
+    quiesce: Quiesce,
     partial: Vec<PartialWindow>,
 }
 
@@ -31,8 +33,8 @@ struct Closed {
 }
 
 impl Sweeper {
-    pub(crate) fn new(object: &Object, engine: Engine) -> Result<Sweeper> {
-        Ok(Sweeper { groups: Groups::new(object)?, engine, partial: Vec::new() })
+    pub(crate) fn new(object: &Object, engine: Engine, quiesce: Quiesce) -> Result<Sweeper> {
+        Ok(Sweeper { groups: Groups::new(object)?, engine, quiesce, partial: Vec::new() })
     }
 
     /// Groups that came from the kernel so far.
@@ -62,7 +64,7 @@ impl Sweeper {
                 continue;
             }
             // Whoever saw a time before `end` began before now.
-            quiesce::in_flight_programs_end()?;
+            self.quiesce.wait()?;
             if self.sweep(windows, end, i64::MAX, receiver)? == Flow::Stop {
                 return Ok(Ended::Reader);
             }
