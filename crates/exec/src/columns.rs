@@ -1,11 +1,17 @@
-//! Arrow builders, one for each column of the result.
+//! The columns of a result as they grow.
+//!
+//! What must hold: a run of records and its records one by one make the same column.
 
-use crate::schema::{bucket_fields, bucket_low, bucket_range};
+use crate::decode::word;
+use crate::numbers::Numbers;
+use crate::run::{NullBit, Run};
+use crate::schema::{bucket_fields, bucket_low, bucket_range, data_type};
+use crate::texts::Texts;
 use arrow_array::ArrayRef;
-use arrow_array::builder::{
-    BooleanBuilder, Decimal128Builder, DurationNanosecondBuilder, Float64Builder, Int8Builder, Int16Builder,
-    Int32Builder, Int64Builder, ListBuilder, StringBuilder, StructBuilder, TimestampNanosecondBuilder, UInt8Builder,
-    UInt16Builder, UInt32Builder, UInt64Builder,
+use arrow_array::builder::{BooleanBuilder, ListBuilder, StringBuilder, StructBuilder, UInt64Builder};
+use arrow_array::types::{
+    Decimal128Type, DurationNanosecondType, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_schema::{DataType, Field};
 use bpfquery_catalog::{EnumType, SqlType};
@@ -15,21 +21,44 @@ use std::sync::Arc;
 /// The builder of one column.
 pub(crate) enum Column {
     Bool(BooleanBuilder),
-    I8(Int8Builder),
-    I16(Int16Builder),
-    I32(Int32Builder),
-    I64(Int64Builder),
-    U8(UInt8Builder),
-    U16(UInt16Builder),
-    U32(UInt32Builder),
-    U64(UInt64Builder),
-    Double(Float64Builder),
-    Decimal(Decimal128Builder),
-    Timestamp(TimestampNanosecondBuilder),
-    Duration(DurationNanosecondBuilder),
-    Text(StringBuilder),
-    Enum(EnumType, StringBuilder),
+    I8(Numbers<Int8Type>),
+    I16(Numbers<Int16Type>),
+    I32(Numbers<Int32Type>),
+    I64(Numbers<Int64Type>),
+    U8(Numbers<UInt8Type>),
+    U16(Numbers<UInt16Type>),
+    U32(Numbers<UInt32Type>),
+    U64(Numbers<UInt64Type>),
+    Double(Numbers<Float64Type>),
+    Decimal(Numbers<Decimal128Type>),
+    Timestamp(Numbers<TimestampNanosecondType>),
+    Duration(Numbers<DurationNanosecondType>),
+    Text(Texts),
+    Enum(EnumType, Texts),
     Histogram(ListBuilder<StructBuilder>),
+}
+
+/// Does the same to whichever builder of numbers or texts it is.
+macro_rules! each {
+    ($column:expr, $b:ident => $do:expr) => {
+        match $column {
+            Column::Bool($b) => $do,
+            Column::I8($b) => $do,
+            Column::I16($b) => $do,
+            Column::I32($b) => $do,
+            Column::I64($b) => $do,
+            Column::U8($b) => $do,
+            Column::U16($b) => $do,
+            Column::U32($b) => $do,
+            Column::U64($b) => $do,
+            Column::Double($b) => $do,
+            Column::Decimal($b) => $do,
+            Column::Timestamp($b) => $do,
+            Column::Duration($b) => $do,
+            Column::Text($b) | Column::Enum(_, $b) => $do,
+            Column::Histogram($b) => $do,
+        }
+    };
 }
 
 impl Column {
@@ -37,45 +66,29 @@ impl Column {
     pub(crate) fn new(ty: &SqlType) -> Column {
         match ty {
             SqlType::Bool => Column::Bool(BooleanBuilder::new()),
-            SqlType::Int { bits: 8, signed: true } => Column::I8(Int8Builder::new()),
-            SqlType::Int { bits: 16, signed: true } => Column::I16(Int16Builder::new()),
-            SqlType::Int { bits: 32, signed: true } => Column::I32(Int32Builder::new()),
-            SqlType::Int { signed: true, .. } => Column::I64(Int64Builder::new()),
-            SqlType::Int { bits: 8, signed: false } => Column::U8(UInt8Builder::new()),
-            SqlType::Int { bits: 16, signed: false } => Column::U16(UInt16Builder::new()),
-            SqlType::Int { bits: 32, signed: false } => Column::U32(UInt32Builder::new()),
-            SqlType::Int { signed: false, .. } | SqlType::Pointer { .. } => Column::U64(UInt64Builder::new()),
-            SqlType::Double => Column::Double(Float64Builder::new()),
-            SqlType::Decimal => Column::Decimal(Decimal128Builder::new().with_data_type(DataType::Decimal128(38, 0))),
-            SqlType::Timestamp => Column::Timestamp(TimestampNanosecondBuilder::new().with_timezone("UTC")),
-            SqlType::Interval => Column::Duration(DurationNanosecondBuilder::new()),
-            SqlType::Enum(names) => Column::Enum(names.clone(), StringBuilder::new()),
+            SqlType::Int { bits: 8, signed: true } => Column::I8(Numbers::new(data_type(ty))),
+            SqlType::Int { bits: 16, signed: true } => Column::I16(Numbers::new(data_type(ty))),
+            SqlType::Int { bits: 32, signed: true } => Column::I32(Numbers::new(data_type(ty))),
+            SqlType::Int { signed: true, .. } => Column::I64(Numbers::new(data_type(ty))),
+            SqlType::Int { bits: 8, signed: false } => Column::U8(Numbers::new(data_type(ty))),
+            SqlType::Int { bits: 16, signed: false } => Column::U16(Numbers::new(data_type(ty))),
+            SqlType::Int { bits: 32, signed: false } => Column::U32(Numbers::new(data_type(ty))),
+            SqlType::Int { signed: false, .. } | SqlType::Pointer { .. } => Column::U64(Numbers::new(data_type(ty))),
+            SqlType::Double => Column::Double(Numbers::new(data_type(ty))),
+            SqlType::Decimal => Column::Decimal(Numbers::new(data_type(ty))),
+            SqlType::Timestamp => Column::Timestamp(Numbers::new(data_type(ty))),
+            SqlType::Interval => Column::Duration(Numbers::new(data_type(ty))),
+            SqlType::Enum(names) => Column::Enum(names.clone(), Texts::new()),
             SqlType::Histogram => Column::Histogram(histogram()),
             SqlType::Text { .. } | SqlType::Null | SqlType::Struct(_) | SqlType::Array { .. } => {
-                Column::Text(StringBuilder::new())
+                Column::Text(Texts::new())
             }
         }
     }
 
     /// Appends NULL.
     pub(crate) fn null(&mut self) {
-        match self {
-            Column::Bool(b) => b.append_null(),
-            Column::I8(b) => b.append_null(),
-            Column::I16(b) => b.append_null(),
-            Column::I32(b) => b.append_null(),
-            Column::I64(b) => b.append_null(),
-            Column::U8(b) => b.append_null(),
-            Column::U16(b) => b.append_null(),
-            Column::U32(b) => b.append_null(),
-            Column::U64(b) => b.append_null(),
-            Column::Double(b) => b.append_null(),
-            Column::Decimal(b) => b.append_null(),
-            Column::Timestamp(b) => b.append_null(),
-            Column::Duration(b) => b.append_null(),
-            Column::Text(b) | Column::Enum(_, b) => b.append_null(),
-            Column::Histogram(b) => b.append_null(),
-        }
+        each!(self, b => b.append_null());
     }
 
     /// Appends 64 bits as they came, already extended in the column's own signedness; of narrower types the low ones count.
@@ -95,15 +108,63 @@ impl Column {
             Column::Duration(b) => b.append_value(word.cast_signed()),
             Column::Decimal(b) => b.append_value(i128::from(word.cast_signed())),
             Column::Double(b) => b.append_value(word.cast_signed() as f64),
-            Column::Enum(names, b) => b.append_value(enum_name(names, i128::from(word.cast_signed()))),
+            Column::Enum(names, b) => append_enum(b, names, i128::from(word.cast_signed())),
             Column::Text(_) | Column::Histogram(_) => self.null(),
+        }
+    }
+
+    /// Appends a number of each record of a run, `width` bytes at `offset`; `added` is added to what has 64 bits.
+    pub(crate) fn words(
+        &mut self,
+        run: Run<'_>,
+        null: Option<NullBit>,
+        offset: u32,
+        (width, signed): (u32, bool),
+        added: u64,
+    ) {
+        match (&mut *self, width) {
+            (Column::I32(b), 4) => b.append_run(run, null, run.fixed(offset).map(i32::from_le_bytes)),
+            (Column::U32(b), 4) => b.append_run(run, null, run.fixed(offset).map(u32::from_le_bytes)),
+            (Column::I64(b), 8) => b.append_run(run, null, run.fixed(offset).map(i64::from_le_bytes)),
+            (Column::U64(b), 8) => b.append_run(run, null, run.fixed(offset).map(u64::from_le_bytes)),
+            (Column::Duration(b), 8) => b.append_run(run, null, run.fixed(offset).map(i64::from_le_bytes)),
+            (Column::Timestamp(b), 8) => {
+                let ns = move |bytes| i64::from_le_bytes(bytes).wrapping_add(added.cast_signed());
+                b.append_run(run, null, run.fixed(offset).map(ns));
+            }
+            (Column::I8(b), 1) => b.append_run(run, null, run.fixed(offset).map(i8::from_le_bytes)),
+            (Column::U8(b), 1) => b.append_run(run, null, run.fixed(offset).map(u8::from_le_bytes)),
+            (Column::I16(b), 2) => b.append_run(run, null, run.fixed(offset).map(i16::from_le_bytes)),
+            (Column::U16(b), 2) => b.append_run(run, null, run.fixed(offset).map(u16::from_le_bytes)),
+            _ => self.each(run, null, |column, record| {
+                column.word(word(record, offset, width, signed).wrapping_add(added));
+            }),
+        }
+    }
+
+    /// Appends a text of each record of a run, up to its NUL.
+    pub(crate) fn texts(&mut self, run: Run<'_>, null: Option<NullBit>, offset: u32, width: u32) {
+        let place = offset as usize..offset as usize + width as usize;
+        self.each(run, null, |column, record| match column {
+            Column::Text(b) | Column::Enum(_, b) => b.append_to_nul(record.get(place.clone()).unwrap_or_default()),
+            _ => column.null(),
+        });
+    }
+
+    fn each(&mut self, run: Run<'_>, null: Option<NullBit>, mut append: impl FnMut(&mut Column, &[u8])) {
+        for record in run.records() {
+            if null.is_some_and(|null| null.is_set(record)) {
+                self.null();
+            } else {
+                append(self, record);
+            }
         }
     }
 
     /// Appends text; bytes that are not UTF-8 become U+FFFD.
     pub(crate) fn text(&mut self, bytes: &[u8]) {
         match self {
-            Column::Text(b) | Column::Enum(_, b) => b.append_value(String::from_utf8_lossy(bytes)),
+            Column::Text(b) | Column::Enum(_, b) => b.append(bytes),
             _ => self.null(),
         }
     }
@@ -113,7 +174,7 @@ impl Column {
         match (datum, &mut *self) {
             (Datum::Int(n), Column::Decimal(b)) => b.append_value(*n),
             (Datum::Int(n), Column::Double(b)) => b.append_value(*n as f64),
-            (Datum::Int(n), Column::Enum(names, b)) => b.append_value(enum_name(names, *n)),
+            (Datum::Int(n), Column::Enum(names, b)) => append_enum(b, names, *n),
             (Datum::Int(n), _) => match i64::try_from(*n).map(i64::cast_unsigned).or_else(|_| u64::try_from(*n)) {
                 Ok(word) => self.word(word),
                 Err(_) => self.null(),
@@ -128,30 +189,16 @@ impl Column {
 
     /// The column so far; the builder starts anew.
     pub(crate) fn finish(&mut self) -> ArrayRef {
-        match self {
-            Column::Bool(b) => Arc::new(b.finish()),
-            Column::I8(b) => Arc::new(b.finish()),
-            Column::I16(b) => Arc::new(b.finish()),
-            Column::I32(b) => Arc::new(b.finish()),
-            Column::I64(b) => Arc::new(b.finish()),
-            Column::U8(b) => Arc::new(b.finish()),
-            Column::U16(b) => Arc::new(b.finish()),
-            Column::U32(b) => Arc::new(b.finish()),
-            Column::U64(b) => Arc::new(b.finish()),
-            Column::Double(b) => Arc::new(b.finish()),
-            Column::Decimal(b) => Arc::new(b.finish()),
-            Column::Timestamp(b) => Arc::new(b.finish()),
-            Column::Duration(b) => Arc::new(b.finish()),
-            Column::Text(b) | Column::Enum(_, b) => Arc::new(b.finish()),
-            Column::Histogram(b) => Arc::new(b.finish()),
-        }
+        each!(self, b => Arc::new(b.finish()))
     }
 }
 
-/// An enum's value by name; one without a name is its number.
-fn enum_name(names: &EnumType, value: i128) -> String {
-    let known = names.values.iter().find(|(n, _)| i128::from(*n) == value);
-    known.map_or_else(|| value.to_string(), |(_, name)| name.clone())
+/// Appends an enum's value by name; one without a name is its number.
+fn append_enum(texts: &mut Texts, names: &EnumType, value: i128) {
+    match names.values.iter().find(|(n, _)| i128::from(*n) == value) {
+        Some((_, name)) => texts.append(name.as_bytes()),
+        None => texts.append(value.to_string().as_bytes()),
+    }
 }
 
 fn histogram() -> ListBuilder<StructBuilder> {

@@ -1,6 +1,7 @@
 //! The bytes of a record, a key or a state, field by field.
 
 use crate::columns::Column;
+use crate::run::{NullBit, Run};
 use bpfquery_catalog::SqlType;
 use bpfquery_plan::{Datum, Field, Layout, Stored};
 
@@ -36,7 +37,27 @@ pub(crate) fn text(bytes: &[u8], offset: u32, width: u32) -> &[u8] {
     buffer.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-/// Appends one field of a record to its column; `wall_offset` turns the kernel's time into wall time.
+/// Appends one field of each record of a run to its column; `wall_offset` turns the kernel's time into wall time.
+pub(crate) fn append_run(
+    layout: &Layout,
+    field: &Field,
+    ty: &SqlType,
+    run: Run<'_>,
+    wall_offset: i64,
+    column: &mut Column,
+) {
+    let null = NullBit::of(layout, field);
+    match field.stored {
+        Stored::Int { bytes, signed } => {
+            let added = if *ty == SqlType::Timestamp { wall_offset.cast_unsigned() } else { 0 };
+            column.words(run, null, field.offset, (bytes, signed), added);
+        }
+        Stored::Text { bytes } => column.texts(run, null, field.offset, bytes),
+        Stored::Wide | Stored::Buckets => run.records().for_each(|_| column.null()),
+    }
+}
+
+/// Appends one field of a single record, or of a key.
 pub(crate) fn append(
     layout: &Layout,
     field: &Field,
@@ -45,18 +66,7 @@ pub(crate) fn append(
     wall_offset: i64,
     column: &mut Column,
 ) {
-    if is_null(layout, field, bytes) {
-        return column.null();
-    }
-    match field.stored {
-        Stored::Int { bytes: width, signed } => {
-            let word = word(bytes, field.offset, width, signed);
-            let shift = if *ty == SqlType::Timestamp { wall_offset.cast_unsigned() } else { 0 };
-            column.word(word.wrapping_add(shift));
-        }
-        Stored::Text { bytes: width } => column.text(text(bytes, field.offset, width)),
-        Stored::Wide | Stored::Buckets => column.null(),
-    }
+    append_run(layout, field, ty, Run::single(bytes), wall_offset, column);
 }
 
 /// One field as a value of the evaluator.

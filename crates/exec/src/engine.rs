@@ -3,12 +3,14 @@
 use crate::columns::Column;
 use crate::decode;
 use crate::groups::Gathered;
+use crate::run::Run;
 use crate::schema::arrow_schema;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use bpfquery_diag::{Failure, Result};
 use bpfquery_plan::eval::{eval, passes};
 use bpfquery_plan::{Datum, Source, Step, UserPlan};
+use std::ops::Range;
 
 /// Runs a user plan.
 pub struct Engine {
@@ -62,24 +64,77 @@ impl Engine {
 
     /// Takes one record of the ring buffer. A record of the wrong length is a mistake of whoever wrote it.
     pub fn push(&mut self, record: &[u8]) -> Result<()> {
-        let Source::Rows { layout, types } = &self.plan.source else {
-            return Err(Failure::bug("exec", "a record for a plan of groups"));
-        };
+        let size = self.record_size()?;
         // The ring buffer rounds nothing: a record is exactly as long as it was reserved.
-        if record.len() != layout.size as usize {
-            return Err(Failure::bug("exec", format!("a record of {} bytes, not {}", record.len(), layout.size)));
+        if record.len() != size {
+            return Err(Failure::bug("exec", format!("a record of {} bytes, not {size}", record.len())));
         }
-        self.received += 1;
-        if self.plan.steps.is_empty() {
+        self.push_run(Run::single(record)).map(|_| ())
+    }
+
+    /// Bytes of a record.
+    pub fn record_size(&self) -> Result<usize> {
+        match &self.plan.source {
+            Source::Rows { layout, .. } => Ok(layout.size as usize),
+            Source::Groups { .. } => Err(Failure::bug("exec", "a record for a plan of groups")),
+        }
+    }
+
+    /// Takes records of [`Engine::record_size`] bytes each, up to the one that reaches a LIMIT; how many it took.
+    pub fn push_run(&mut self, run: Run<'_>) -> Result<usize> {
+        let rows_only = |step: &Step| matches!(step, Step::Limit { .. } | Step::Sort(_));
+        let taken = if self.plan.steps.iter().all(rows_only) { self.append_run(run) } else { self.push_rows(run)? };
+        self.received += taken as u64;
+        Ok(taken)
+    }
+
+    /// Records whose columns are the result's, column by column.
+    fn append_run(&mut self, run: Run<'_>) -> usize {
+        let (taken, kept) = self.limited(run.len());
+        if let (Source::Rows { layout, types }, Some(run)) = (&self.plan.source, run.slice(&kept)) {
             for ((field, ty), column) in layout.fields.iter().zip(types).zip(&mut self.columns) {
-                decode::append(layout, field, ty, record, self.wall_offset, column);
+                decode::append_run(layout, field, ty, run, self.wall_offset, column);
             }
-            self.pending += 1;
-            return Ok(());
+            self.pending += run.len();
         }
-        let fields = layout.fields.iter().zip(types);
-        let row = fields.map(|(field, ty)| decode::datum(layout, field, ty, record, self.wall_offset)).collect();
-        self.push_row(row)
+        taken
+    }
+
+    /// Of so many rows, how many are looked at before a LIMIT is reached, and which of them are left.
+    fn limited(&mut self, rows: usize) -> (usize, Range<usize>) {
+        let (mut start, mut end) = (0, rows);
+        let mut taken = rows;
+        let at_most = |limit: u64, rows: usize| usize::try_from(limit).map_or(rows, |limit| limit.min(rows));
+        for (skip, left) in &mut self.limits {
+            let skipped = at_most(*skip, end - start);
+            *skip -= skipped as u64;
+            start += skipped;
+            if let Some(left) = left {
+                let kept = at_most(*left, end - start);
+                *left -= kept as u64;
+                end = start + kept;
+                if *left == 0 {
+                    taken = taken.min(end);
+                }
+            }
+        }
+        (taken, start..end)
+    }
+
+    /// Records row by row through the steps.
+    fn push_rows(&mut self, run: Run<'_>) -> Result<usize> {
+        let mut taken = 0;
+        for record in run.records() {
+            if self.is_done() {
+                break;
+            }
+            let Source::Rows { layout, types } = &self.plan.source else { break };
+            let fields = layout.fields.iter().zip(types);
+            let row = fields.map(|(field, ty)| decode::datum(layout, field, ty, record, self.wall_offset)).collect();
+            self.push_row(row)?;
+            taken += 1;
+        }
+        Ok(taken)
     }
 
     /// One row of a stream through the steps.

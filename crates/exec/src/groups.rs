@@ -214,7 +214,7 @@ impl Engine {
     /// Groups become values in columns, or rows that wait.
     fn process(&mut self, groups: &[Group<'_>]) -> Result<()> {
         if let Some(direct) = self.gathered.direct.take() {
-            self.into_columns(&direct, groups);
+            self.append_columns(&direct, groups);
             self.gathered.direct = Some(direct);
             return Ok(());
         }
@@ -225,7 +225,7 @@ impl Engine {
     }
 
     /// Column by column.
-    fn into_columns(&mut self, direct: &[usize], groups: &[Group<'_>]) {
+    fn append_columns(&mut self, direct: &[usize], groups: &[Group<'_>]) {
         let Source::Groups { key, key_types, state, ops, slot_types, .. } = &self.plan.source else { return };
         let merged = States { layout: state, ops, types: slot_types, wall_offset: self.wall_offset };
         for (&from, column) in direct.iter().zip(&mut self.columns) {

@@ -7,13 +7,19 @@
 //!   drops one.
 //! - Timestamps come in as CLOCK_MONOTONIC and go out as wall time, through the one offset that the engine was made with.
 
+mod engine;
+
 mod columns;
 mod decode;
-mod engine;
+mod numbers;
+mod run;
+mod texts;
+
 mod groups;
 mod merge;
 mod schema;
 
 pub use engine::Engine;
 pub use groups::{Chunk, Entry};
+pub use run::Run;
 pub use schema::{KIND, arrow_schema, bucket_range};

@@ -1,81 +1,60 @@
-//! The ring buffer of rows.
+//! The rows of a stream.
 //!
 //! What must hold: a row is handed on within 50 ms, however slow or fast they come. The programs do not wake anybody
-//! (BPF_RB_NO_WAKEUP), so the buffer is polled: the emptier it was found, the longer the pause.
+//! (BPF_RB_NO_WAKEUP), so that no event pays for waking the reader, nor for looking at how full the buffer is. The reader looks
+//! by itself: it sleeps until the buffer will be an eighth full, but never for longer than 20 ms.
 
+use crate::ring::Ring;
 use crate::stop::{Ended, Watch};
 use crate::{Flow, Receiver};
 use bpfquery_diag::{Failure, Result};
 use bpfquery_exec::Engine;
 use bpfquery_object::manifest::ROWS;
-use libbpf_rs::{MapCore, Object, RingBuffer, RingBufferBuilder};
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use libbpf_rs::{MapCore, Object};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 /// The most rows in a batch.
 const BATCH: usize = 8192;
-/// Fewer rows in a poll than this are a slow stream: they are handed on at once.
-const FEW: usize = 64;
-/// How long rows of a fast stream are collected.
-const COLLECT: Duration = Duration::from_millis(20);
-/// The longest pause between two polls.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+/// How full the buffer should be found, as a part of it: the rest is for a reader that comes late.
+const AIM: usize = 8;
+/// The shortest and the longest pause between two looks.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_millis(20);
+/// Rows of so many bytes fill a buffer faster than a reader that sleeps for long learns of it.
+const LARGE: usize = 128;
+/// The longest pause for those.
+const LONGEST_LARGE: Duration = Duration::from_millis(10);
 
 /// Reads rows.
 pub(crate) struct Rows {
-    ring: RingBuffer<'static>,
-    inbox: Rc<RefCell<Inbox>>,
-    /// Since when rows wait to be handed on.
-    waiting: Option<Instant>,
-}
-
-/// What libbpf's callback fills.
-struct Inbox {
+    ring: Ring,
     engine: Engine,
-    failure: Option<Failure>,
-}
-
-impl Inbox {
-    /// Takes a record; a negative answer stops the reading.
-    fn push(&mut self, record: &[u8]) -> i32 {
-        match self.engine.push(record) {
-            Ok(()) if self.engine.is_done() => -1,
-            Ok(()) => 0,
-            Err(failure) => {
-                self.failure = Some(failure);
-                -1
-            }
-        }
-    }
+    pace: Pace,
 }
 
 impl Rows {
     pub(crate) fn new(object: &Object, engine: Engine) -> Result<Rows> {
-        let fail = |error: libbpf_rs::Error| Failure::io("read the ring buffer", error);
-        let inbox = Rc::new(RefCell::new(Inbox { engine, failure: None }));
         let map = object.maps().find(|map| map.name() == ROWS);
         let map = map.ok_or_else(|| Failure::bug("runtime", "the loaded object lost its map of rows"))?;
-        let filled = inbox.clone();
-        let mut builder = RingBufferBuilder::new();
-        builder.add(&map, move |record| filled.borrow_mut().push(record)).map_err(fail)?;
-        Ok(Rows { ring: builder.build().map_err(fail)?, inbox, waiting: None })
+        let (bytes, size) = (map.max_entries() as usize, engine.record_size()?);
+        Ok(Rows { ring: Ring::new(map.as_fd(), bytes, size)?, engine, pace: Pace::new(bytes, size) })
     }
 
     /// Hands rows on until something ends it.
     pub(crate) fn stream(&mut self, watch: &mut Watch, receiver: &mut dyn Receiver) -> Result<Ended> {
-        let mut pause = Duration::ZERO;
         loop {
-            // LIMIT 0 is done before it begins.
-            let read = if self.is_done() { 0 } else { self.consume()? };
-            if self.is_done() {
-                self.hand_on(receiver)?;
+            self.pace.found(self.ring.fill());
+            let read = self.read()?;
+            let flow = self.hand_on(receiver)?;
+            if self.engine.is_done() {
                 return Ok(Ended::Limit);
             }
-            if self.is_due(read) && self.hand_on(receiver)? == Flow::Stop {
+            if flow == Flow::Stop {
                 return Ok(Ended::Reader);
             }
-            pause = next_pause(pause, read);
+            // After a full batch there may be more; what ends the query is heard between two.
+            let pause = if read == BATCH { Duration::ZERO } else { self.pace.next() };
             if let Some(ended) = watch.wait(pause)? {
                 return Ok(ended);
             }
@@ -84,79 +63,91 @@ impl Rows {
 
     /// Hands on what is left. Nothing writes any more.
     pub(crate) fn drain(&mut self, receiver: &mut dyn Receiver) -> Result<()> {
-        while !self.is_done() && self.consume()? > 0 {
+        while self.read()? > 0 {
             if self.hand_on(receiver)? == Flow::Stop {
-                return Ok(());
+                break;
             }
         }
-        self.hand_on(receiver).map(|_| ())
+        Ok(())
     }
 
     /// Records received so far.
     pub(crate) fn received(&self) -> u64 {
-        self.inbox.borrow().engine.received()
+        self.engine.received()
     }
 
-    fn is_done(&self) -> bool {
-        self.inbox.borrow().engine.is_done()
-    }
-
-    /// Reads at most a batch; how many there were.
-    fn consume(&mut self) -> Result<usize> {
-        let read = self.ring.consume_raw_n(BATCH);
-        let mut inbox = self.inbox.borrow_mut();
-        if let Some(failure) = inbox.failure.take() {
-            return Err(failure);
+    /// Reads at most a batch; how many records it was.
+    fn read(&mut self) -> Result<usize> {
+        // LIMIT 0 is done before it begins.
+        if self.engine.is_done() {
+            return Ok(0);
         }
-        if inbox.engine.pending() > 0 {
-            self.waiting.get_or_insert_with(Instant::now);
-        }
-        match usize::try_from(read) {
-            Ok(read) => Ok(read),
-            Err(_) if inbox.engine.is_done() => Ok(0),
-            Err(_) => Err(Failure::io("read the ring buffer", nix::errno::Errno::from_raw(-read).desc())),
-        }
-    }
-
-    fn is_due(&self, read: usize) -> bool {
-        read < FEW
-            || self.inbox.borrow().engine.pending() >= BATCH
-            || self.waiting.is_some_and(|since| since.elapsed() >= COLLECT)
+        self.ring.read(BATCH, |run| self.engine.push_run(run))
     }
 
     fn hand_on(&mut self, receiver: &mut dyn Receiver) -> Result<Flow> {
-        self.waiting = None;
-        let batch = self.inbox.borrow_mut().engine.take()?;
-        batch.map_or(Ok(Flow::Continue), |batch| receiver.rows(batch))
+        self.engine.take()?.map_or(Ok(Flow::Continue), |batch| receiver.rows(batch))
     }
 }
 
-/// None after a full batch, short while rows come fast, and ever longer while none come.
-fn next_pause(pause: Duration, read: usize) -> Duration {
-    match read {
-        BATCH.. => Duration::ZERO,
-        FEW.. => Duration::from_millis(1),
-        1.. => LONGEST_PAUSE / 2,
-        0 => (pause * 2).clamp(Duration::from_millis(1), LONGEST_PAUSE),
+/// How long to sleep between two looks.
+struct Pace {
+    /// Bytes that there should be at a look.
+    aim: usize,
+    longest: Duration,
+    pause: Duration,
+    /// Bytes that there were at the first look since the last pause.
+    found: Option<usize>,
+}
+
+impl Pace {
+    fn new(ring: usize, row: usize) -> Pace {
+        let longest = if row >= LARGE { LONGEST_LARGE } else { LONGEST };
+        Pace { aim: ring / AIM, longest, pause: Duration::ZERO, found: None }
+    }
+
+    fn found(&mut self, bytes: usize) {
+        self.found.get_or_insert(bytes);
+    }
+
+    /// As much shorter or longer than the last pause as there was too much or too little, but at most twice as long.
+    fn next(&mut self) -> Duration {
+        let found = self.found.take().unwrap_or(0).max(self.aim / 2).max(1);
+        let pause = self.pause.mul_f64(self.aim as f64 / found as f64);
+        self.pause = pause.clamp(SHORTEST, self.longest);
+        self.pause
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BATCH, next_pause};
+    use super::Pace;
     use std::time::Duration;
 
     #[test]
     fn pauses() {
-        let check = |pause, read, expect| {
-            assert_eq!(next_pause(Duration::from_millis(pause), read), Duration::from_millis(expect), "{pause} {read}");
+        let mut pace = Pace::new(16 << 20, 24);
+        let mut check = |found: usize, expect: u64| {
+            pace.found(found);
+            // What comes while a batch is read does not count.
+            pace.found(16 << 20);
+            assert_eq!(pace.next(), Duration::from_millis(expect), "{found}");
         };
-        check(0, 0, 1);
-        check(1, 0, 2);
-        check(16, 0, 20);
-        check(20, 0, 20);
-        check(20, 3, 10);
-        check(20, 100, 1);
-        check(20, BATCH, 0);
+        // While nothing comes, or little: ever longer.
+        [1, 2, 4, 8, 16, 20, 20].into_iter().for_each(|expect| check(0, expect));
+        check(100, 20);
+        check(1 << 20, 20);
+        // Twice as much as there should be, and all that there is room for.
+        check(4 << 20, 10);
+        check(4 << 20, 5);
+        check(16 << 20, 1);
+        check(2 << 20, 1);
+        check(1 << 20, 2);
+    }
+
+    #[test]
+    fn large_rows_are_looked_for_more_often() {
+        let mut pace = Pace::new(16 << 20, 288);
+        assert_eq!((0..6).map(|_| pace.next()).max(), Some(Duration::from_millis(10)));
     }
 }

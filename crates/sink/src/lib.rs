@@ -11,7 +11,9 @@
 
 mod cell;
 mod csv;
+mod encode;
 mod histogram;
+mod iso;
 mod json;
 mod number;
 mod plain;

@@ -1,10 +1,11 @@
 //! Batches made ready for Arrow's own writers, which know nothing of this project's types: times get an offset in place of a
-//! zone's name, intervals become integers, and names become keys. Nothing is copied but histograms for CSV.
+//! zone's name, intervals become integers, and names become keys. Nothing is copied but histograms and times for CSV.
 
+use crate::iso::Iso;
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{DurationNanosecondType, Int64Type, TimestampNanosecondType};
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, TimestampNanosecondArray};
 use arrow_json::writer::{EncoderOptions, make_encoder};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use std::collections::BTreeSet;
@@ -30,9 +31,15 @@ pub(crate) fn json_schema(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The schema for CSV: names are as they are, histograms are text.
+/// The schema for CSV: names are as they are, histograms and times are text.
 pub(crate) fn csv_schema(schema: &SchemaRef) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| Field::new(field.name(), plain_type(field.data_type()), true));
+    let fields = schema.fields().iter().map(|field| {
+        let ty = match field.data_type() {
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => DataType::Utf8,
+            other => plain_type(other),
+        };
+        Field::new(field.name(), ty, true)
+    });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
@@ -72,6 +79,7 @@ fn plain_type(ty: &DataType) -> DataType {
 
 fn column(field: &FieldRef, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(match (array.data_type(), field.data_type()) {
+        (DataType::Timestamp(TimeUnit::Nanosecond, _), DataType::Utf8) => Arc::new(time_text(array.as_primitive())),
         (DataType::Timestamp(TimeUnit::Nanosecond, _), _) => {
             Arc::new(array.as_primitive::<TimestampNanosecondType>().clone().with_timezone(UTC))
         }
@@ -81,6 +89,19 @@ fn column(field: &FieldRef, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         (DataType::List(_), DataType::Utf8) => json_text(array)?,
         _ => array.clone(),
     })
+}
+
+/// Each time as text: Arrow's writer of CSV takes its calendar apart anew for each.
+fn time_text(times: &TimestampNanosecondArray) -> StringArray {
+    let (mut texts, mut text, mut iso) = (StringBuilder::new(), Vec::new(), Iso::default());
+    for time in times {
+        text.clear();
+        texts.append_option(time.map(|ns| {
+            iso.write(&mut text, ns);
+            String::from_utf8_lossy(&text)
+        }));
+    }
+    texts.finish()
 }
 
 /// Each value of a column as JSON.
