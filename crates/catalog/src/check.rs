@@ -39,6 +39,14 @@ pub fn checks(relation: &Relation, used: &BTreeSet<usize>) -> Vec<Check> {
                     c_type: c_type.clone(),
                 });
             }
+            Origin::Argument { index, name, c_type } => {
+                all.insert(Check::Parameter {
+                    function: subject(&relation.hook),
+                    index: *index,
+                    name: name.clone(),
+                    c_type: c_type.clone(),
+                });
+            }
             Origin::Returns { c_type } => {
                 let function = subject(&relation.hook);
                 if let (Hook::Fexit { .. }, crate::Access::Context { offset, .. }) = (&relation.hook, &column.access) {

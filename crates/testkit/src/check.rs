@@ -154,7 +154,8 @@ pub(crate) fn options(case: &Case) -> Result<Options, String> {
         Some(pid) => Some(with_pids(pid, &PIDS).parse().map_err(|error| format!("-p {pid}: {error}"))?),
         None => None,
     };
-    Ok(Options { target, pid })
+    let keep_hook = case.directives.args.iter().any(|arg| arg == "--keep-hook");
+    Ok(Options { target, pid, keep_hook })
 }
 
 /// The values that follow an option.

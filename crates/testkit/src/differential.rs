@@ -110,7 +110,8 @@ pub struct Process {
 }
 
 fn compiled(sql: &str, kernel: &dyn Kernel, target: Target) -> Result<Compiled, String> {
-    compile(sql, kernel, Options { target, pid: None }).map_err(|failure| format!("{sql}\n{}", render(&failure, sql)))
+    compile(sql, kernel, Options { target, pid: None, keep_hook: false })
+        .map_err(|failure| format!("{sql}\n{}", render(&failure, sql)))
 }
 
 fn line(subject: &Subject, context: &[u64; 12], process: &Process) -> Line {

@@ -102,6 +102,9 @@ pub(crate) struct RunArgs {
     /// Fail with exit code 4 if anything was lost, or may have been
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Attach to each relation as it is named, not to a cheaper hook of the same events; for comparisons
+    #[arg(long, hide = true)]
+    pub(crate) keep_hook: bool,
     /// Tell more on stderr, what the loader says among it
     #[arg(short = 'v', long)]
     pub(crate) verbose: bool,
@@ -123,6 +126,9 @@ pub(crate) struct CompileArgs {
     /// snapshot
     #[arg(long, value_name = "this|portable|FILE.snap", default_value = "portable")]
     pub(crate) target: Target,
+    /// Attach to each relation as it is named, not to a cheaper hook of the same events; for comparisons
+    #[arg(long, hide = true)]
+    pub(crate) keep_hook: bool,
 }
 
 #[derive(Debug, Args)]
@@ -142,6 +148,9 @@ pub(crate) struct ExplainArgs {
     /// Only events of this process, as for run
     #[arg(short = 'p', long = "pid", value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) pid: Option<u32>,
+    /// Attach to each relation as it is named, not to a cheaper hook of the same events; for comparisons
+    #[arg(long, hide = true)]
+    pub(crate) keep_hook: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use bpfquery_diag::Failure;
 pub(crate) fn run(args: &ExplainArgs) -> Result {
     let sql = input::sql(&args.source)?;
     let (kernel, target) = input::kernel(&args.target)?;
-    let options = Options { target, pid: args.pid };
+    let options = Options { target, pid: args.pid, keep_hook: args.keep_hook };
     let text = compile(&sql, &*kernel, options).and_then(|compiled| match args.stage {
         Stages::One(stage) => explain(&compiled, &sql, stage),
         Stages::All => {

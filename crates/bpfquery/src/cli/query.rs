@@ -20,7 +20,7 @@ pub(crate) fn run(args: &RunArgs) -> Result {
     let kernel = Live::new().mapping(bpfquery_runtime::map);
     let object = match input::input(&args.source)? {
         Input::Sql(sql) => {
-            let options = bpfquery::Options { target: Target::This, pid: args.pid };
+            let options = bpfquery::Options { target: Target::This, pid: args.pid, keep_hook: args.keep_hook };
             compile(&sql, &kernel, options).map_err(|failure| Stop::Failed(failure, sql))?.object
         }
         Input::Object(_) if args.pid.is_some() => return Err(usage("-p works on SQL, and this is an object").into()),
