@@ -4,8 +4,8 @@
 //! own promise, and its tests'.
 
 use crate::rules::{
-    drop_filters, fold_constants, identities, limits, merge_projects, prune_columns, push_filters, push_projects,
-    simplify_boolean, simplify_case, simplify_like,
+    drop_filters, fold_constants, identities, limits, merge_projects, prune_columns, push_filters, push_into_join,
+    push_projects, simplify_boolean, simplify_case, simplify_like, thread_columns,
 };
 use crate::{Plan, Query};
 use bpfquery_diag::{Failure, Result};
@@ -24,8 +24,10 @@ type Rule = (&'static str, fn(Plan) -> Plan);
 /// Filters move first: what they move through is put into them, and is then simplified in its new place. Projections merge next, for
 /// the same reason. Expressions follow, constants before everything that looks for constants, CASE before conditions because it
 /// may leave one. Filters and limits that say nothing any more go last.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 12] = [
     ("push_filters", push_filters::apply),
+    ("push_into_join", push_into_join::apply),
+    ("thread_columns", thread_columns::apply),
     ("push_projects", push_projects::apply),
     ("merge_projects", merge_projects::apply),
     ("fold_constants", fold_constants::apply),

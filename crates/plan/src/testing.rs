@@ -2,7 +2,7 @@
 
 use crate::typing::{self, integer};
 use crate::{
-    AggregateCall, AggregateFn, ArithOp, ColumnId, CompareOp, Datum, Expr, ExprKind, Item, ParamId, Plan, SortKey,
+    AggregateCall, AggregateFn, ArithOp, ColumnId, CompareOp, Datum, Expr, ExprKind, Item, ParamId, Plan, ReadAt, SortKey,
 };
 use bpfquery_catalog::{Access, Builtin, Column, Hook, Origin, Pointee, Relation, Space, SqlType};
 use bpfquery_diag::Span;
@@ -31,8 +31,18 @@ fn column(name: &str, ty: SqlType, access: Access) -> Column {
     Column { name: name.into(), ty, access, origin: Origin::Builtin }
 }
 
-/// A column of the relation by name, or `#POSITION TYPE` of whatever is below. `filename` is read as text.
+/// A column of the relation by name, `e.NAME` or `x.NAME` of [`Q::join`]'s, or `#POSITION TYPE` of whatever is below. `filename` is
+/// read as text.
 pub(crate) fn col(name: &str) -> Expr {
+    if let Some((side, name)) = name.split_once('.') {
+        let behind = if side == "x" { u32::try_from(relation().columns.len()).expect("few columns") } else { 0 };
+        return col(name).map(&mut |mut e| {
+            if let ExprKind::Column(ColumnId(at)) = &mut e.kind {
+                *at += behind;
+            }
+            e
+        });
+    }
     if let Some((at, ty)) = name.strip_prefix('#').and_then(|rest| rest.split_once(' ')) {
         let ty = match ty {
             "integer" => SqlType::I32,
@@ -169,6 +179,13 @@ impl Q {
         Q(Plan::Scan { relation, used, span: AT })
     }
 
+    /// The relation joined with itself, as `e` (held) and `x`.
+    pub(crate) fn join() -> Q {
+        let names = ["e".to_string(), "x".to_string()];
+        let (held, probe) = (Q::scan().below(), Q::scan().below());
+        Q(Plan::Join { held, probe, holds: None, names, reads: ReadAt::Held, span: AT })
+    }
+
     pub(crate) fn plan(self) -> Plan {
         self.0
     }
@@ -209,15 +226,15 @@ fn named(items: &[(&str, Expr)]) -> Vec<Item> {
     items.iter().map(|(name, expr)| Item { name: (*name).into(), expr: expr.clone() }).collect()
 }
 
-/// Applies a rule; the scan prints as `Scan` only.
+/// Applies a rule; scans print as `Scan` only.
 pub(crate) fn check_rule(rule: fn(Plan) -> Plan, plan: Q, expect: &str) {
     let before = plan.plan();
     let after = rule(before.clone());
     assert_eq!(before.output(), after.output(), "the columns changed");
     let text = after.to_string();
-    let text = text.trim_end();
-    let scan = text.rfind("Scan").map_or(text.len(), |at| at + "Scan".len());
-    assert_eq!(&text[..scan], expect);
+    let short = |line: &str| line.find("Scan").map_or(line.len(), |at| at + "Scan".len());
+    let lines: Vec<&str> = text.trim_end().lines().map(|line| &line[..short(line)]).collect();
+    assert_eq!(lines.join("\n"), expect);
 }
 
 /// Applies a rule to an expression over the relation.

@@ -67,7 +67,7 @@ impl Printer<'_> {
 
     fn column(&self, id: ColumnId) -> String {
         let name = self.columns.get(id.0 as usize).filter(|name| !name.is_empty());
-        name.map_or_else(|| format!("#{}", id.0), |name| ident(name))
+        name.map_or_else(|| format!("#{}", id.0), |name| qualified(name))
     }
 
     fn param(&self, at: u32) -> String {
@@ -190,6 +190,14 @@ pub fn ident(name: &str) -> String {
         name.to_string()
     } else {
         format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
+
+/// `e.ts` of a join as it is written; a dot within a name otherwise is in double quotes, as the name is.
+fn qualified(name: &str) -> String {
+    match name.split_once('.') {
+        Some((side, column)) if ident(side) == side && ident(column) == column => name.to_string(),
+        _ => ident(name),
     }
 }
 

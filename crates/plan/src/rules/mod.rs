@@ -10,10 +10,12 @@ pub(crate) mod limits;
 pub(crate) mod merge_projects;
 pub(crate) mod prune_columns;
 pub(crate) mod push_filters;
+pub(crate) mod push_into_join;
 pub(crate) mod push_projects;
 pub(crate) mod simplify_boolean;
 pub(crate) mod simplify_case;
 pub(crate) mod simplify_like;
+pub(crate) mod thread_columns;
 
 #[cfg(test)]
 mod property;
