@@ -1,6 +1,8 @@
 //! Raw tracepoints in the place of perf tracepoints, against what the running kernel has. Needs tracefs and BTF.
 
-use bpfquery_catalog::{Builtin, Hook, Kernel, Relation, RelationName, Scope, checks, list, relation, stand_in, verify_check};
+use bpfquery_catalog::{
+    Builtin, Hook, Kernel, Relation, RelationName, Scope, checks, list, relation, stand_in, verify_check,
+};
 use bpfquery_host::Live;
 use std::collections::BTreeSet;
 
@@ -45,7 +47,12 @@ fn what_a_field_becomes_is_in_the_prototype() {
             assert_eq!((&was.name, &was.ty), (&is.name, &is.ty));
             let wrong: Vec<String> =
                 checks(&chosen, &used).iter().filter_map(|check| verify_check(check, &kernel).err()).collect();
-            assert!(wrong.is_empty() && !checks(&chosen, &used).is_empty(), "{}.{}: {wrong:?}", relation.name, was.name);
+            assert!(
+                wrong.is_empty() && !checks(&chosen, &used).is_empty(),
+                "{}.{}: {wrong:?}",
+                relation.name,
+                was.name
+            );
             known += 1;
         }
     }
