@@ -3,7 +3,7 @@
 
 CARGO := scripts/cargo.sh
 
-.PHONY: setup demo lint unit test vm-test bench fuzz bless
+.PHONY: setup demo lint unit test vm-test bench fuzz bless bless-figures
 
 setup:
 	scripts/setup.sh test
@@ -43,3 +43,7 @@ fuzz:
 bless:
 	$(CARGO) run --quiet -p bpfquery-testkit -- bless --cases testdata/cases
 	BLESS=1 $(CARGO) test --quiet -p bpfquery-testkit --test docs
+
+bless-figures:
+	scripts/setup.sh test
+	scripts/figures.sh all

@@ -14,7 +14,7 @@ report=$CACHE/report/host.txt
 mkdir -p "$CACHE/report"
 began=$SECONDS status=0
 "$bin/bpfquery-testkit" kernel --cases "$ROOT/testdata/cases" --bin "$bin/bpfquery" --workloads "$TARGET/workloads" \
-  --skips "$ROOT/testdata/skips/host.txt" --name host </dev/null | tee "$report" || status=$?
+  --skips "$ROOT/testdata/skips/host.txt" --figures "$ROOT/testdata/figures/host.txt" --name host </dev/null | tee "$report" || status=$?
 "$bin/bpfquery-live" --bin "$bin/bpfquery" --workloads "$TARGET/workloads" --snapshots "$ROOT/testdata/snapshots" \
   --bpftool "$BPFTOOL_DIR/bpftool" </dev/null | tee -a "$report" || status=$?
 judge "the running kernel ($(uname -r))" "$report" "$status" $((SECONDS - began)) 2

@@ -16,8 +16,9 @@ LIMIT=${BPFQUERY_VM_TIMEOUT:-600}
 LIVE=(object/bpftool object/run object/snapshots exact ends written)
 # Runs both suites in the guest, the second whatever the first says.
 # shellcheck disable=SC2016 # the guest's shell expands it
-BOTH='status=0 skips=$1 name=$2; shift 2
-  bpfquery-testkit kernel --cases cases --bin /payload/bpfquery --workloads workloads --skips "$skips" --name "$name" || status=$?
+BOTH='status=0 name=$1; shift
+  bpfquery-testkit kernel --cases cases --bin /payload/bpfquery --workloads workloads --skips "skips/$name.txt" \
+    --figures "figures/$name.txt" --name "$name" || status=$?
   bpfquery-live --bin /payload/bpfquery --workloads workloads --snapshots snapshots --objects objects --calls 10000 "$@" || status=$?
   exit "$status"'
 
@@ -25,10 +26,10 @@ BOTH='status=0 skips=$1 name=$2; shift 2
 [ "$1" != all ] || set -- 5.10 6.1 6.12 6.18 7.2
 
 # What goes to the guest: the stripped binaries, the cases, the pinned kernels, objects compiled here for each of them, the
-# loads, and the list of skips of every series.
+# loads, and the lists of skips and of figures of every series, with the queries that they count.
 make_payload() {
   local bin=$1 dir=$2 program snapshot
-  rm -rf "$dir" && mkdir -p "$dir/cases" "$dir/workloads" "$dir/skips" "$dir/snapshots" "$dir/objects"
+  rm -rf "$dir" && mkdir -p "$dir/cases" "$dir/workloads" "$dir/snapshots" "$dir/objects"
   for program in bpfquery bpfquery-testkit bpfquery-live; do strip -o "$dir/$program" "$bin/$program"; done
   cp "$ROOT"/testdata/snapshots/linux-*.snap "$dir/snapshots/"
   for snapshot in "$dir"/snapshots/*.snap; do
@@ -36,7 +37,7 @@ make_payload() {
       -e 'select str(args.path -> dentry -> d_name.name) as filename from kprobe.vfs_open where pid = :pid'
   done
   cp -r "$ROOT/testdata/cases/." "$dir/cases/"
-  cp -r "$ROOT/testdata/skips/." "$dir/skips/"
+  cp -r "$ROOT/testdata/skips" "$ROOT/testdata/figures" "$ROOT/testdata/bench" "$dir/"
   find "$TARGET/workloads" -maxdepth 1 -type f -perm -u+x -exec cp -t "$dir/workloads" {} +
 }
 
@@ -44,7 +45,7 @@ make_payload() {
 suite() {
   local series=$1 report=$CACHE/report/$1.txt errors=$CACHE/report/$1.stderr began=$SECONDS status=0
   "$ROOT/scripts/vm.sh" --timeout "$LIMIT" "$series" "$payload" \
-    sh -c "$BOTH" sh "skips/$series.txt" "$series" "${LIVE[@]}" >"$report" 2>"$errors" || status=$?
+    sh -c "$BOTH" sh "$series" "${LIVE[@]}" >"$report" 2>"$errors" || status=$?
   # Two machines end at about the same time: their reports must not run into each other.
   lock report
   say "== kernel $series ($(cat "$CACHE/kernels/$series/release"))"

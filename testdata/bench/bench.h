@@ -54,6 +54,15 @@ static __always_inline u64 log2l(u64 v)
 	return log2(v);
 }
 
+/* The task's name as two words, padded with zeros since 6.4; TO has the alignment of a word. */
+static __always_inline void copy_comm(void *to, const struct task_struct *task)
+{
+	const u64 *from = (const u64 *)task->comm;
+
+	((u64 *)to)[0] = from[0];
+	((u64 *)to)[1] = from[1];
+}
+
 /* Wakes the reader at an eighth; it looks by itself every 50 ms. */
 static __always_inline u64 by_fill(void *ring)
 {

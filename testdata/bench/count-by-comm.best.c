@@ -1,7 +1,7 @@
 #include "bench.h"
 
 struct group_key {
-	char comm[TASK_COMM_LEN];
+	char comm[TASK_COMM_LEN] __attribute__((aligned(8)));
 };
 
 struct {
@@ -18,8 +18,7 @@ int count(u64 *ctx)
 	struct group_key key;
 	u64 *count;
 
-	/* Padded with zeros since 6.4. */
-	__builtin_memcpy(key.comm, bpf_get_current_task_btf()->comm, sizeof(key.comm));
+	copy_comm(key.comm, bpf_get_current_task_btf());
 	count = lookup_or_try_init(&counts, &key, &zero);
 	if (count)
 		++*count;

@@ -6,7 +6,7 @@ struct group_key {
 	u32 uid;
 	u32 cpu;
 	s64 id;
-	char comm[TASK_COMM_LEN];
+	char comm[TASK_COMM_LEN] __attribute__((aligned(8)));
 };
 
 struct {
@@ -29,7 +29,7 @@ int count(u64 *ctx)
 	key.uid = task->cred->uid.val;
 	key.cpu = bpf_get_smp_processor_id();
 	key.id = ctx[1];
-	__builtin_memcpy(key.comm, task->comm, sizeof(key.comm));
+	copy_comm(key.comm, task);
 	count = lookup_or_try_init(&counts, &key, &zero);
 	if (count)
 		++*count;

@@ -3,7 +3,7 @@
 #define SLOTS 64
 
 struct group_key {
-	char comm[TASK_COMM_LEN];
+	char comm[TASK_COMM_LEN] __attribute__((aligned(8)));
 };
 
 struct hist_slots {
@@ -52,7 +52,7 @@ int leave(struct trace_event_raw_sys_exit *ctx)
 	*start = 0;
 	if (delta < 0)
 		return 0;
-	__builtin_memcpy(key.comm, task->comm, sizeof(key.comm));
+	copy_comm(key.comm, task);
 	hist = lookup_or_try_init(&hists, &key, &zero);
 	if (!hist)
 		return 0;

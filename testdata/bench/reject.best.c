@@ -1,7 +1,7 @@
 #include "bench.h"
 
 struct group_key {
-	char comm[TASK_COMM_LEN];
+	char comm[TASK_COMM_LEN] __attribute__((aligned(8)));
 };
 
 struct {
@@ -22,8 +22,7 @@ int count(u64 *ctx)
 	if (bpf_get_current_task_btf()->tgid != 4194305)
 		return 0;
 
-	/* Padded with zeros since 6.4. */
-	__builtin_memcpy(key.comm, bpf_get_current_task_btf()->comm, sizeof(key.comm));
+	copy_comm(key.comm, bpf_get_current_task_btf());
 	count = lookup_or_try_init(&counts, &key, &zero);
 	if (count)
 		++*count;

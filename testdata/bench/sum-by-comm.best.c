@@ -1,7 +1,7 @@
 #include "bench.h"
 
 struct group_key {
-	char comm[TASK_COMM_LEN];
+	char comm[TASK_COMM_LEN] __attribute__((aligned(8)));
 };
 
 struct sums {
@@ -24,7 +24,7 @@ int aggregate(struct trace_event_raw_sys_enter *ctx)
 	struct group_key key;
 	struct sums *state;
 
-	__builtin_memcpy(key.comm, bpf_get_current_task_btf()->comm, sizeof(key.comm));
+	copy_comm(key.comm, bpf_get_current_task_btf());
 	state = lookup_or_try_init(&states, &key, &zero);
 	if (!state)
 		return 0;

@@ -40,11 +40,20 @@ enum Command {
         /// The list of skips that are expected; none are without.
         #[arg(long)]
         skips: Option<PathBuf>,
+        /// The list of figures that programs must have; none is asked for without.
+        #[arg(long)]
+        figures: Option<PathBuf>,
         /// What the report calls this kernel.
         #[arg(long, default_value = "this kernel")]
         name: String,
         /// Cases, by the start of their names; all without.
         names: Vec<String>,
+    },
+    /// Prints the figures of programs on the running kernel: the list that `kernel` holds them against.
+    Figures {
+        /// The directory of cases; that of benchmarks stands beside it.
+        #[arg(long, default_value = "testdata/cases")]
+        cases: PathBuf,
     },
     /// Runs random queries on the running kernel and in the interpreter: a longer search than the one of `kernel`.
     Random {
@@ -69,14 +78,26 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Bless { cases, names } => bless_all(&cases, &names),
-        Command::Kernel { cases, bin, workloads, skips, name, names } => {
+        Command::Kernel { cases, bin, workloads, skips, figures, name, names } => {
             println!("cases on {name}");
-            on_kernel(&Settings { cases, bin, workloads, skips, names, load_only: false })
+            on_kernel(&Settings { cases, bin, workloads, skips, names, load_only: false, figures })
         }
+        Command::Figures { cases } => kernel::count_figures(&cases).map(|text| {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }),
         Command::Random { first, count } => kernel::random(first..first + count).map(|()| ExitCode::SUCCESS),
         Command::Verify { cases, skips, names } => {
             let none = PathBuf::new();
-            on_kernel(&Settings { cases, bin: none.clone(), workloads: none, skips, names, load_only: true })
+            on_kernel(&Settings {
+                cases,
+                bin: none.clone(),
+                workloads: none,
+                skips,
+                names,
+                load_only: true,
+                figures: None,
+            })
         }
     };
     match result {

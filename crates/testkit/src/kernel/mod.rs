@@ -6,6 +6,7 @@
 
 mod differential;
 mod features;
+mod figures;
 mod leaks;
 mod libbpf;
 mod load;
@@ -18,7 +19,7 @@ use crate::case::{Case, read_all};
 use bpfquery_host::Live;
 use features::Features;
 use skips::Skips;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a run is told.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Settings {
     pub names: Vec<String>,
     /// Whether queries are only loaded.
     pub load_only: bool,
+    /// The list of figures that programs must have; none is held against it without.
+    pub figures: Option<PathBuf>,
 }
 
 /// How a test ended.
@@ -88,6 +91,10 @@ pub fn run(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<Totals, Str
             tell(&format!("run {}", case.name), &case.name, verdict, &mut skips, &mut totals, say);
         }
     }
+    if let Some(path) = &settings.figures {
+        let verdict = hold_figures(path, &settings.cases, &kernel, &features);
+        tell("figures of programs", "figures", verdict, &mut skips, &mut totals, say);
+    }
     if settings.names.is_empty() {
         let verdict = differential::run(&kernel, differential::SEEDS);
         tell("random queries", "random queries", verdict, &mut skips, &mut totals, say);
@@ -103,6 +110,35 @@ pub fn run(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<Totals, Str
 fn use_up_pids() {
     let last = || nix::unistd::gettid().as_raw();
     while std::thread::spawn(last).join().is_ok_and(|tid| tid < 3000) {}
+}
+
+/// Holds the programs' figures against the list.
+fn hold_figures(path: &Path, cases: &Path, kernel: &Live, features: &Features) -> Verdict {
+    let read = || -> Result<Vec<String>, String> {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let expected = figures::List::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(figures::List::count(cases, kernel, features)?.differences(&expected))
+    };
+    match read() {
+        Ok(wrong) if wrong.is_empty() => Verdict::Passed,
+        Ok(wrong) => Verdict::Failed(format!(
+            "{}\nif the new figures are right: make bless-figures writes {}",
+            wrong.join("\n"),
+            path.display()
+        )),
+        Err(why) => Verdict::Failed(why),
+    }
+}
+
+/// The figures of the programs on the running kernel, as the list that is checked in.
+///
+/// # Errors
+/// A query that the kernel refuses.
+pub fn count_figures(cases: &Path) -> Result<String, String> {
+    // Probing listens to libbpf, too: whoever begins last hears it.
+    let features = Features::probe();
+    libbpf::listen();
+    Ok(figures::List::count(cases, &Live::new(), &features)?.to_string())
 }
 
 /// Runs random queries of these seeds on the running kernel; why they disagree, if they do.

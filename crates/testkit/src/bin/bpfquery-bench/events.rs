@@ -229,7 +229,8 @@ mod tests {
 
     #[test]
     fn figures_are_net_of_the_empty_program_on_their_hook() {
-        let runs = |kind, ns| Sample { programs: vec![Runs { kind, count: 110, ns: ns * 110 }], call_ns: ns as f64 };
+        let runs =
+            |kind, ns: u64| Sample { programs: vec![Runs { kind, count: 110, ns: ns * 110 }], call_ns: ns as f64 };
         let cost = |form| Cost { form, inside: Vec::new(), added: Vec::new(), lost: None, error: None };
         let mut costs = [cost(Form::Ours), cost(Form::Usual)];
         let nothing = Sample { programs: Vec::new(), call_ns: 5.0 };

@@ -21,7 +21,10 @@ mod events;
 mod start;
 mod stream;
 
+mod instructions;
+
 mod figures;
+mod golden;
 mod page;
 
 use clap::{Args, Parser, Subcommand};
@@ -79,6 +82,20 @@ enum Command {
         #[command(flatten)]
         setting: Setting,
     },
+    /// All of it: the page of benchmarks.
+    Page {
+        #[command(flatten)]
+        setting: Setting,
+        /// What is said first: the machine, in a line.
+        #[arg(long)]
+        machine: String,
+        /// Sections that others have measured, in Markdown.
+        #[arg(long)]
+        part: Vec<PathBuf>,
+        /// The directory of figures of programs.
+        #[arg(long, default_value = "testdata/figures")]
+        figures: PathBuf,
+    },
     /// Says that it is there, and waits for the end of whoever started it.
     #[command(hide = true)]
     Hold,
@@ -86,9 +103,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Events { setting, names } => setting.lab().and_then(|lab| events(&lab, &names)),
+        Command::Events { setting, names } => setting.lab().and_then(|lab| Ok(events(&lab, &names)?.join("\n"))),
         Command::Start { setting } => setting.lab().and_then(|lab| starts(&lab)),
         Command::Stream { setting } => setting.lab().and_then(|lab| Ok(page::streams(&stream::measure(&lab)?))),
+        Command::Page { setting, machine, part, figures } => {
+            setting.lab().and_then(|lab| whole(&lab, &machine, &part, &figures))
+        }
         Command::Hold => {
             hold();
             Ok(String::new())
@@ -113,15 +133,37 @@ impl Setting {
     }
 }
 
-fn events(lab: &Lab, names: &[String]) -> Result<String, String> {
+/// What events cost, the programs, and why targets are missed.
+fn events(lab: &Lab, names: &[String]) -> Result<[String; 3], String> {
     let wanted = |name: &str| names.is_empty() || names.iter().any(|start| name.starts_with(start.as_str()));
-    let mut measured = Vec::new();
+    let (mut measured, mut programs) = (Vec::new(), Vec::new());
     for workload in workload::read_all(&lab.made.from)?.into_iter().filter(|workload| wanted(&workload.name)) {
         eprintln!("{}", workload.name);
-        let costs = events::measure(lab, &workload).map_err(|error| format!("{}: {error}", workload.name))?;
+        let named = |error| format!("{}: {error}", workload.name);
+        programs.push((workload.clone(), instructions::programs(lab, &workload).map_err(named)?));
+        let costs = events::measure(lab, &workload).map_err(named)?;
         measured.push((workload, costs));
     }
-    Ok(page::events(&measured, lab.rounds))
+    let why = |name: &str| std::fs::read_to_string(lab.made.from.join(format!("{name}.why.md"))).ok();
+    Ok([
+        page::events(&measured, lab.rounds),
+        page::workload_instructions(&programs),
+        page::reasons(&measured, &programs, why),
+    ])
+}
+
+/// The page: sections with an empty line between.
+fn whole(lab: &Lab, machine: &str, parts: &[PathBuf], figures: &Path) -> Result<String, String> {
+    let head = format!("# Benchmarks\n\nWritten by `make bench`: run it to have your machine's.\n{machine}\n");
+    let [events, instructions, reasons] = events(lab, &[])?;
+    let mut sections = vec![head, events, starts(lab)?, page::streams(&stream::measure(lab)?), instructions];
+    for part in parts {
+        sections.push(std::fs::read_to_string(part).map_err(|error| format!("{}: {error}", part.display()))?);
+    }
+    sections.push(golden::section(figures)?);
+    sections.push(reasons);
+    let sections: Vec<&str> = sections.iter().map(|section| section.trim_end()).filter(|s| !s.is_empty()).collect();
+    Ok(sections.join("\n\n") + "\n")
 }
 
 fn starts(lab: &Lab) -> Result<String, String> {

@@ -2,6 +2,7 @@
 
 use crate::events::{Cost, Form};
 use crate::figures::{ends, median};
+use crate::instructions::{Listing, Programs};
 use crate::start::{Run, Start};
 use crate::stream::{Reached, Reader};
 use crate::workload::Workload;
@@ -98,6 +99,21 @@ fn cell(values: &[f64], usual: Option<f64>, limit: Option<Limit>) -> String {
         None => false,
     };
     if missed { format!("**{text}**") } else { text }
+}
+
+/// Whether a figure of ours is above its target.
+fn misses(workload: &Workload, costs: &[Cost]) -> bool {
+    let of = |form, values: fn(&Cost) -> &Vec<f64>| {
+        costs.iter().find(|cost| cost.form == form).and_then(|cost| median(values(cost)))
+    };
+    let above = |limit: Option<Limit>, values: fn(&Cost) -> &Vec<f64>| match (limit, of(Form::Ours, values)) {
+        (Some(Limit::Ratio(ratio)), Some(ours)) => of(Form::Usual, values).is_some_and(|usual| ours > usual * ratio),
+        (Some(Limit::Ns(most)), Some(ours)) => ours > most,
+        (limit, None) => limit.is_some(),
+        (None, _) => false,
+    };
+    above(inside_target(workload, costs), |cost| &cost.inside)
+        || above(workload.target.added.map(Limit::Ratio), |cost| &cost.added)
 }
 
 /// What could not be measured, and what was lost.
@@ -198,4 +214,58 @@ own time for each.
         let _ = writeln!(text, "| {} | {rate} | {spent} | {first} |", reader.title);
     }
     text
+}
+
+/// The number of instructions of each workload.
+pub(crate) fn workload_instructions(programs: &[(Workload, Programs)]) -> String {
+    let mut text = "\
+## Instructions
+
+Eight-byte slots of the programs above, as they are compiled for this kernel. Usual C counts no losses and knows no NULL; bpfquery's
+programs do. In bold: more than in C as it is usually written.
+
+| workload | bpfquery | C, usual | C, best |
+|---|--:|--:|--:|
+"
+    .to_string();
+    for (workload, programs) in programs {
+        let slots = |listing: Option<&Listing>| listing.map_or("–".to_string(), |listing| listing.slots.to_string());
+        let ours = slots(programs.ours.as_ref().ok());
+        let ours = if longer(programs) { format!("**{ours}**") } else { ours };
+        let (usual, best) = (slots(programs.usual.as_ref()), slots(programs.best.as_ref()));
+        let _ = writeln!(text, "| {} | {ours} | {usual} | {best} |", workload.title);
+    }
+    text
+}
+
+fn longer(programs: &Programs) -> bool {
+    let usual = programs.usual.as_ref().map_or(usize::MAX, |listing| listing.slots);
+    programs.ours.as_ref().is_ok_and(|ours| ours.slots > usual)
+}
+
+/// Why targets are missed: what is written down in `NAME.why.md`, and the programs side by side. Empty if none is.
+pub(crate) fn reasons(
+    measured: &[Measured],
+    programs: &[(Workload, Programs)],
+    why: impl Fn(&str) -> Option<String>,
+) -> String {
+    let mut text = String::new();
+    for ((workload, costs), (_, programs)) in measured.iter().zip(programs) {
+        if !misses(workload, costs) && !longer(programs) {
+            continue;
+        }
+        let reason = why(&workload.name).unwrap_or_else(|| "Nobody has written down yet why.\n".to_string());
+        let _ = writeln!(text, "\n### {}\n\n{}", workload.title, reason.trim_end());
+        let ours = programs.ours.as_ref().map_or_else(|error| short(error), |ours| ours.text.clone());
+        let listing = |listing: Option<&Listing>| listing.map_or(String::new(), |listing| listing.text.clone());
+        let forms = [
+            ("bpfquery", ours),
+            ("C, usual", listing(programs.usual.as_ref())),
+            ("C, best", listing(programs.best.as_ref())),
+        ];
+        for (name, code) in forms {
+            let _ = writeln!(text, "\n<details><summary>{name}</summary>\n\n```text\n{code}\n```\n\n</details>");
+        }
+    }
+    if text.is_empty() { text } else { format!("## What is not reached, and why\n{text}") }
 }

@@ -62,20 +62,24 @@ impl Tracer {
         Ok(tasks.flatten().filter_map(|task| spent(task.path().join("schedstat"))).sum())
     }
 
-    /// Ends it by SIGINT; what it said after it was attached.
+    /// Ends it by SIGINT; what it said after it was attached. bpftrace now and then waits for its child instead: it is told
+    /// again each second.
     pub(crate) fn stop(mut self) -> Result<String, String> {
-        self.signal(Signal::SIGINT);
-        let until = Instant::now() + LIMIT;
+        let began = Instant::now();
+        let mut told = 0;
         let status = loop {
+            if began.elapsed().as_secs() >= told {
+                self.signal(Signal::SIGINT);
+                told += 1;
+            }
             match self.child.try_wait() {
                 Ok(Some(status)) => break status,
-                Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)),
+                Ok(None) if began.elapsed() < LIMIT => std::thread::sleep(Duration::from_millis(1)),
                 Ok(None) => return Err("it does not end in time".to_string()),
                 Err(error) => return Err(error.to_string()),
             }
         };
-        let said = std::mem::take(&mut self.said);
-        let said = said + &self.lines.iter().collect::<Vec<_>>().join("\n");
+        let said = std::mem::take(&mut self.said) + &self.lines.iter().collect::<Vec<_>>().join("\n");
         if status.success() { Ok(said) } else { Err(format!("{status}: {}", said.trim())) }
     }
 
