@@ -80,7 +80,7 @@ fn on_every_cpu(program: &ProgramMut<'_>, hz: u64, links: &mut Vec<Link>) -> nix
     let mut attr = clock_event();
     attr.set_freq(1);
     attr.__bindgen_anon_1.sample_freq = hz;
-    for cpu in cpu::online().map_err(|_| Errno::ENODEV)? {
+    for cpu in cpu::online()? {
         links.push(attach_event(program, open_event(&attr, cpu)?)?);
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! Which CPUs there are.
 
 use bpfquery_diag::{Failure, Result};
+use nix::errno::Errno;
+use nix::libc;
 
 /// How many CPUs the kernel keeps per-CPU values for.
 pub(crate) fn possible() -> Result<usize> {
@@ -8,10 +10,10 @@ pub(crate) fn possible() -> Result<usize> {
 }
 
 /// The CPUs that are online, ascending.
-pub(crate) fn online() -> Result<Vec<i32>> {
-    let path = "/sys/devices/system/cpu/online";
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::io(format!("read {path}"), error))?;
-    parse(&text).ok_or_else(|| Failure::io(format!("read {path}"), format!("\"{}\" is no list of CPUs", text.trim())))
+pub(crate) fn online() -> nix::Result<Vec<i32>> {
+    let text = std::fs::read_to_string("/sys/devices/system/cpu/online");
+    let text = text.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    parse(&text).ok_or(Errno::EIO)
 }
 
 /// `0-3,5` is 0, 1, 2, 3, 5.

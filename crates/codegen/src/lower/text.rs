@@ -46,7 +46,7 @@ impl Lowerer<'_> {
         if let (Some(base), length, false) = (self.known(&key), self.known(&format!("{key} length")), padded) {
             return Ok(Text { base, width, padded: false, length });
         }
-        if let ExprKind::Case { .. } | ExprKind::Coalesce(_) = &expr.kind {
+        if is_choice(expr) {
             let base = self.buffer("text", width);
             self.text_into(expr, base, 0, width.next_multiple_of(8), true, null)?;
             return Ok(Text { base, width, padded: true, length: None });
@@ -124,6 +124,10 @@ impl Lowerer<'_> {
                 self.scalar(expr, null)?;
                 return Ok(());
             }
+            // Each of them fits the wider buffer as it is.
+            ExprKind::Cast(operand) if is_choice(operand) && width(operand)? <= width(expr)? => {
+                return self.text_into(operand, base, offset, bytes, padded, null);
+            }
             _ => {}
         }
         let width = width(expr)?.min(bytes);
@@ -144,6 +148,9 @@ impl Lowerer<'_> {
                 let size = self.build.iconst(i64::from(width));
                 // Its result is of no interest: a program's own memory does not fault.
                 self.build.call(Helper::ProbeReadKernelStr, &[target, size, from]);
+                if let Some(length) = self.known(&format!("{} length", key(expr))) {
+                    self.count_cut(length, width);
+                }
             }
             From::Address(helper, address, cuttable) => {
                 if padded {
@@ -257,6 +264,15 @@ impl Lowerer<'_> {
         let cut = self.counted(Counter::TextCut, go_on);
         let zero = self.build.iconst(0);
         self.build.branch(Cond::Slt, length, zero, fault, cut);
+        self.build.switch_to(go_on);
+    }
+
+    /// Counts a text that was cut when it was read to be compared, and is now shown.
+    fn count_cut(&mut self, length: Value, width: u32) {
+        let go_on = self.build.block();
+        let cut = self.counted(Counter::TextCut, go_on);
+        let full = self.build.iconst(i64::from(width) + 1);
+        self.build.branch(Cond::Eq, length, full, cut, go_on);
         self.build.switch_to(go_on);
     }
 
@@ -390,6 +406,15 @@ impl Lowerer<'_> {
             self.unless_cut(narrower, to.no, to.null);
         }
         Ok(())
+    }
+}
+
+/// Whether the text is one of several, made where they meet.
+fn is_choice(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Case { .. } | ExprKind::Coalesce(_) => true,
+        ExprKind::Cast(operand) => expr.ty.is_text() && is_choice(operand),
+        _ => false,
     }
 }
 
