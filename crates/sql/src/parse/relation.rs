@@ -26,12 +26,14 @@ pub(super) fn from(
     }
     let next = tokens.span_at(tokens.after(behind));
     if joins.next().is_some() {
-        return Err(Diagnostic::new("unsupported", next, "a join of more than two relations is not supported yet").into());
+        return Err(Diagnostic::new("unsupported", next, "a join of more than two relations is not supported yet")
+            .help(FORM)
+            .into());
     }
     match list.next() {
-        Some(_) => {
-            Err(Diagnostic::new("unsupported", next, "FROM with several relations is not supported yet").help(FORM).into())
-        }
+        Some(_) => Err(Diagnostic::new("unsupported", next, "FROM with several relations is not supported yet")
+            .help(FORM)
+            .into()),
         None => Ok((Some(first), join)),
     }
 }
