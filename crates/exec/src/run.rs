@@ -52,7 +52,7 @@ impl<'a> Run<'a> {
     }
 
     /// The records.
-    pub(crate) fn records(self) -> impl Iterator<Item = &'a [u8]> {
+    pub fn records(self) -> impl Iterator<Item = &'a [u8]> {
         (0..self.len).map(move |index| {
             let start = index * self.stride;
             self.bytes.get(start..start + self.size).unwrap_or_default()

@@ -168,3 +168,150 @@ fn page_size() -> usize {
     // No kernel has smaller ones.
     usize::try_from(size).unwrap_or(4096)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BUSY, DISCARD, Ring, page_size};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    use std::fs::File;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileExt;
+
+    const BYTES: usize = 4096;
+    const SIZE: usize = 12;
+    /// Header and padding included.
+    const STRIDE: usize = 24;
+
+    /// A file that looks like a ring buffer, whose "kernel" is the test.
+    struct Kernel {
+        file: File,
+        produced: usize,
+    }
+
+    impl Kernel {
+        /// With both positions at `start`.
+        fn new(start: usize) -> (Kernel, Ring) {
+            let file = File::from(memfd_create("ring", MFdFlags::empty()).unwrap());
+            file.set_len((2 * page_size() + 2 * BYTES) as u64).unwrap();
+            let mut kernel = Kernel { file, produced: start };
+            kernel.file.write_all_at(&start.to_le_bytes(), 0).unwrap();
+            kernel.publish();
+            let ring = Ring::new(kernel.file.as_fd(), BYTES, SIZE).unwrap();
+            (kernel, ring)
+        }
+
+        fn publish(&mut self) {
+            self.file.write_all_at(&self.produced.to_le_bytes(), page_size() as u64).unwrap();
+        }
+
+        /// The data is mapped twice in a real one; here it is written twice.
+        fn write(&self, position: usize, bytes: &[u8]) {
+            for copy in 0..2 {
+                for (index, byte) in bytes.iter().enumerate() {
+                    let at = 2 * page_size() + copy * BYTES + (position + index) % BYTES;
+                    self.file.write_all_at(&[*byte], at as u64).unwrap();
+                }
+            }
+        }
+
+        /// A record that begins with `number`; its position.
+        fn record(&mut self, number: u32, flags: u32) -> usize {
+            self.sized(number, SIZE, flags)
+        }
+
+        fn sized(&mut self, number: u32, size: usize, flags: u32) -> usize {
+            let at = self.produced;
+            self.flag(at, size, flags);
+            self.write(at + 8, &number.to_le_bytes());
+            self.produced += (size + 8).next_multiple_of(8);
+            self.publish();
+            at
+        }
+
+        fn flag(&self, at: usize, size: usize, flags: u32) {
+            self.write(at, &(u32::try_from(size).unwrap() | flags).to_le_bytes());
+        }
+
+        fn consumed(&self) -> usize {
+            let mut bytes = [0; 8];
+            self.file.read_exact_at(&mut bytes, 0).unwrap();
+            usize::from_le_bytes(bytes)
+        }
+    }
+
+    /// What the records begin with.
+    fn numbers(ring: &mut Ring, most: usize) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        let read = ring.read(most, |run| {
+            numbers.extend(run.records().map(|record| u32::from_le_bytes(*record.first_chunk().unwrap())));
+            assert!(run.records().all(|record| record.len() == SIZE));
+            Ok(run.len())
+        });
+        assert_eq!(read.unwrap(), numbers.len());
+        numbers
+    }
+
+    #[test]
+    fn records_come_in_order_and_across_the_end() {
+        // So that a record, and a header, wrap.
+        for start in [0, BYTES - 16, BYTES - 8, 7 * BYTES - 3 * STRIDE] {
+            let (mut kernel, mut ring) = Kernel::new(start);
+            assert!(numbers(&mut ring, 100).is_empty());
+            (0..10).for_each(|number| _ = kernel.record(number, 0));
+            assert_eq!(ring.fill(), 10 * STRIDE);
+            assert_eq!(numbers(&mut ring, 4), [0, 1, 2, 3]);
+            assert_eq!(kernel.consumed(), start + 4 * STRIDE);
+            assert_eq!(numbers(&mut ring, 100), [4, 5, 6, 7, 8, 9]);
+            assert_eq!((kernel.consumed(), ring.fill()), (kernel.produced, 0));
+        }
+    }
+
+    #[test]
+    fn a_record_under_way_stops_the_reading() {
+        let (mut kernel, mut ring) = Kernel::new(0);
+        kernel.record(1, 0);
+        let busy = kernel.record(2, BUSY);
+        kernel.record(3, 0);
+        assert_eq!(numbers(&mut ring, 100), [1]);
+        assert!(numbers(&mut ring, 100).is_empty());
+        assert_eq!(kernel.consumed(), busy);
+        kernel.flag(busy, SIZE, 0);
+        assert_eq!(numbers(&mut ring, 100), [2, 3]);
+    }
+
+    #[test]
+    fn what_is_discarded_is_passed_over() {
+        let (mut kernel, mut ring) = Kernel::new(BYTES - 40);
+        kernel.sized(9, 100, DISCARD);
+        (1..4).for_each(|number| _ = kernel.record(number, 0));
+        kernel.record(9, DISCARD);
+        kernel.sized(9, 3, DISCARD);
+        kernel.record(4, 0);
+        kernel.record(9, DISCARD);
+        assert_eq!(numbers(&mut ring, 100), [1, 2, 3, 4]);
+        assert!(numbers(&mut ring, 100).is_empty());
+        assert_eq!(kernel.consumed(), kernel.produced);
+        // One under way is not passed over, whatever becomes of it.
+        kernel.record(9, BUSY | DISCARD);
+        assert!(numbers(&mut ring, 100).is_empty());
+        assert_ne!(kernel.consumed(), kernel.produced);
+    }
+
+    #[test]
+    fn what_is_not_taken_stays() {
+        let (mut kernel, mut ring) = Kernel::new(0);
+        (0..10).for_each(|number| _ = kernel.record(number, 0));
+        assert_eq!(ring.read(100, |run| Ok(run.len().min(3))).unwrap(), 3);
+        assert_eq!(kernel.consumed(), 3 * STRIDE);
+        assert_eq!(numbers(&mut ring, 100).first(), Some(&3));
+    }
+
+    #[test]
+    fn a_record_of_another_size_is_a_bug() {
+        let (mut kernel, mut ring) = Kernel::new(0);
+        kernel.record(1, 0);
+        kernel.sized(2, SIZE + 1, 0);
+        assert_eq!(numbers(&mut ring, 1), [1]);
+        assert!(ring.read(100, |run| Ok(run.len())).is_err());
+    }
+}
