@@ -49,6 +49,8 @@ pub enum Format {
     Json,
     /// RFC 4180 with a header, lines ending as `psql --csv` ends them.
     Csv,
+    /// Not at all: what is measured is the way to here.
+    None,
 }
 
 /// What a batch is a part of.
@@ -62,8 +64,21 @@ pub enum Emission {
     Whole,
 }
 
+/// Takes rows and writes nothing.
+struct Nothing;
+
+impl Sink for Nothing {
+    fn batch(&mut self, _: &RecordBatch) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Format {
-    /// All formats.
+    /// All formats that show something.
     pub const ALL: [Format; 3] = [Format::Table, Format::Json, Format::Csv];
 
     /// The name on the command line.
@@ -72,6 +87,7 @@ impl Format {
             Format::Table => "table",
             Format::Json => "json",
             Format::Csv => "csv",
+            Format::None => "none",
         }
     }
 
@@ -81,6 +97,7 @@ impl Format {
             Format::Table => Box::new(table::Table::new(schema, emission, out)),
             Format::Json => Box::new(json::Json::new(schema, out)),
             Format::Csv => Box::new(csv::Csv::new(schema, out)),
+            Format::None => Box::new(Nothing),
         }
     }
 }

@@ -3,7 +3,7 @@
 use bpfquery::Stage;
 use bpfquery_catalog::parse_duration;
 use bpfquery_sink::Format;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -105,6 +105,9 @@ pub(crate) struct RunArgs {
     /// Attach to each relation as it is named, not to a cheaper hook of the same events; for comparisons
     #[arg(long, hide = true)]
     pub(crate) keep_hook: bool,
+    /// Tell on stderr how long each step of the start took
+    #[arg(long)]
+    pub(crate) timings: bool,
     /// Tell more on stderr, what the loader says among it
     #[arg(short = 'v', long)]
     pub(crate) verbose: bool,
@@ -238,9 +241,11 @@ pub(crate) enum Stages {
 pub(crate) struct Words(pub(crate) Vec<String>);
 
 fn formats() -> impl TypedValueParser<Value = Format> {
-    // The parser lets only these names through.
-    let named = |name: String| Format::ALL.into_iter().find(|format| format.name() == name).unwrap_or_default();
-    PossibleValuesParser::new(Format::ALL.map(Format::name)).map(named)
+    // The parser lets only these names through; `none` is for benchmarks.
+    let all = || Format::ALL.into_iter().chain([Format::None]);
+    let named = move |name: String| all().find(|format| format.name() == name).unwrap_or_default();
+    let hidden = |format: Format| PossibleValue::new(format.name()).hide(format == Format::None);
+    PossibleValuesParser::new(all().map(hidden)).map(named)
 }
 
 fn stages() -> impl TypedValueParser<Value = Stages> {
