@@ -21,6 +21,7 @@ mod events;
 mod start;
 mod stream;
 
+mod compile;
 mod instructions;
 
 mod figures;
@@ -82,6 +83,12 @@ enum Command {
         #[command(flatten)]
         setting: Setting,
     },
+    /// How long compiling takes.
+    Compile {
+        /// The directory of cases.
+        #[arg(long, default_value = "testdata/cases")]
+        cases: PathBuf,
+    },
     /// All of it: the page of benchmarks.
     Page {
         #[command(flatten)]
@@ -92,6 +99,9 @@ enum Command {
         /// Sections that others have measured, in Markdown.
         #[arg(long)]
         part: Vec<PathBuf>,
+        /// The directory of cases.
+        #[arg(long, default_value = "testdata/cases")]
+        cases: PathBuf,
         /// The directory of figures of programs.
         #[arg(long, default_value = "testdata/figures")]
         figures: PathBuf,
@@ -106,8 +116,9 @@ fn main() -> ExitCode {
         Command::Events { setting, names } => setting.lab().and_then(|lab| Ok(events(&lab, &names)?.join("\n"))),
         Command::Start { setting } => setting.lab().and_then(|lab| starts(&lab)),
         Command::Stream { setting } => setting.lab().and_then(|lab| Ok(page::streams(&stream::measure(&lab)?))),
-        Command::Page { setting, machine, part, figures } => {
-            setting.lab().and_then(|lab| whole(&lab, &machine, &part, &figures))
+        Command::Compile { cases } => compile::measure(&cases).map(|times| page::compile_times(&times)),
+        Command::Page { setting, machine, part, cases, figures } => {
+            setting.lab().and_then(|lab| whole(&lab, &machine, &part, &cases, &figures))
         }
         Command::Hold => {
             hold();
@@ -153,10 +164,12 @@ fn events(lab: &Lab, names: &[String]) -> Result<[String; 3], String> {
 }
 
 /// The page: sections with an empty line between.
-fn whole(lab: &Lab, machine: &str, parts: &[PathBuf], figures: &Path) -> Result<String, String> {
+fn whole(lab: &Lab, machine: &str, parts: &[PathBuf], cases: &Path, figures: &Path) -> Result<String, String> {
     let head = format!("# Benchmarks\n\nWritten by `make bench`: run it to have your machine's.\n{machine}\n");
     let [events, instructions, reasons] = events(lab, &[])?;
-    let mut sections = vec![head, events, starts(lab)?, page::streams(&stream::measure(lab)?), instructions];
+    let mut sections = vec![head, events, starts(lab)?, page::streams(&stream::measure(lab)?)];
+    sections.push(page::compile_times(&compile::measure(cases)?));
+    sections.push(instructions);
     for part in parts {
         sections.push(std::fs::read_to_string(part).map_err(|error| format!("{}: {error}", part.display()))?);
     }

@@ -1,5 +1,6 @@
 //! Figures as the page's tables. A figure that misses its target is printed in bold.
 
+use crate::compile::{SIZES, Times};
 use crate::events::{Cost, Form};
 use crate::figures::{ends, median};
 use crate::instructions::{Listing, Programs};
@@ -212,6 +213,44 @@ own time for each.
         let first = reader.first_lost.as_ref().map_or("–".to_string(), lost);
         let first = reader.error.as_ref().map_or(first, |error| format!("not measured: {}", short(error)));
         let _ = writeln!(text, "| {} | {rate} | {spent} | {first} |", reader.title);
+    }
+    text
+}
+
+/// The most ms that a case should take from SQL to ELF.
+const COMPILE_MS: f64 = 2.0;
+
+/// Times of compiling.
+pub(crate) fn compile_times(times: &Times) -> String {
+    let all: Vec<f64> = times.cases.iter().map(|(_, ms)| *ms).collect();
+    let above = all.iter().filter(|ms| **ms > COMPILE_MS).count();
+    let mut text = format!(
+        "\
+## Compiling
+
+From SQL text to the object's bytes, for a pinned kernel that is in memory: the least of a few times. Of {} cases the median takes
+{:.2} ms; {above} take longer than {COMPILE_MS} ms, which none should. The longest:
+
+| case | ms |
+|---|--:|
+",
+        all.len(),
+        median(&all).unwrap_or_default()
+    );
+    for (name, ms) in times.cases.iter().take(5) {
+        let mark = if *ms > COMPILE_MS { "**" } else { "" };
+        let _ = writeln!(text, "| {name} | {mark}{ms:.2}{mark} |");
+    }
+    let sizes = SIZES.map(|size| size.to_string()).join(" | ");
+    let _ = writeln!(
+        text,
+        "\nIn ms, and in µs for each expression, which should stay as it is:\n\n| what grows | {sizes} |"
+    );
+    let _ = writeln!(text, "|---|{}", "--:|".repeat(SIZES.len()));
+    for (what, times) in &times.growing {
+        let cell = |(ms, size): (&f64, usize)| format!("{ms:.1}, {:.1}", ms * 1e3 / size as f64);
+        let cells: Vec<String> = times.iter().zip(SIZES).map(cell).collect();
+        let _ = writeln!(text, "| {what} | {} |", cells.join(" | "));
     }
     text
 }
