@@ -5,6 +5,7 @@
 
 use super::mach::{BlockId, Inst, MFunc, Term};
 use crate::ir::CoreId;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// Blocks in the order of the program. Blocks that are not in it are not reached.
@@ -84,6 +85,9 @@ struct Placer<'a> {
     /// Blocks that became ready, the last of them last; some may be placed meanwhile.
     ready: Vec<BlockId>,
     order: Vec<BlockId>,
+    /// How many blocks from the front of `by_position` are placed, of all and of the warm ones.
+    first_open: Cell<usize>,
+    first_warm: Cell<usize>,
 }
 
 impl<'a> Placer<'a> {
@@ -101,6 +105,8 @@ impl<'a> Placer<'a> {
             ready: Vec::new(),
             order: Vec::new(),
             by_position,
+            first_open: Cell::new(0),
+            first_warm: Cell::new(0),
         };
         for block in placer.by_position.clone() {
             placer.forward_targets(block).into_iter().for_each(|target| placer.open[target.index()] += 1);
@@ -136,14 +142,23 @@ impl<'a> Placer<'a> {
 
     fn next(&self) -> Option<BlockId> {
         let fallthrough = self.order.last().and_then(|&last| self.fallthrough(last));
-        let open = || self.by_position.iter().copied().filter(|block| !self.placed[block.index()]);
         let recent = || self.ready.iter().rev().copied().find(|&target| self.is_ready(target));
-        let warm = || open().find(|block| !self.func.blocks[block.index()].cold);
+        let is_open = |block: BlockId| !self.placed[block.index()];
+        let open = || self.next_of(&self.first_open, is_open);
+        let warm = || self.next_of(&self.first_warm, |block| is_open(block) && !self.func.blocks[block.index()].cold);
         let cold = || {
             let last = self.order.last().map(|last| self.func.blocks[last.index()].term.targets()).unwrap_or_default();
             last.into_iter().find(|target| !self.placed[target.index()] && self.open[target.index()] == 0)
         };
-        fallthrough.or_else(recent).or_else(warm).or_else(cold).or_else(|| open().next())
+        fallthrough.or_else(recent).or_else(warm).or_else(cold).or_else(open)
+    }
+
+    /// The first block that is still wanted. What is not wanted once never is again.
+    fn next_of(&self, from: &Cell<usize>, wanted: impl Fn(BlockId) -> bool) -> Option<BlockId> {
+        let rest = self.by_position.get(from.get()..)?;
+        let skipped = rest.iter().position(|&block| wanted(block)).unwrap_or(rest.len());
+        from.set(from.get() + skipped);
+        self.by_position.get(from.get()).copied()
     }
 
     /// The target that may stand right behind the block; the side taken when a test fails is the usual one.
@@ -160,7 +175,7 @@ pub(super) fn reachable(func: &MFunc) -> Vec<bool> {
 }
 
 /// Blocks that the entry reaches, each before those that only it leads to.
-pub(super) fn reverse_postorder(func: &MFunc) -> Vec<BlockId> {
+pub(crate) fn reverse_postorder(func: &MFunc) -> Vec<BlockId> {
     let mut seen = vec![false; func.blocks.len()];
     let mut order = Vec::new();
     let mut stack = vec![(BlockId(0), false)];

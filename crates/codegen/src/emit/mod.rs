@@ -19,6 +19,8 @@ mod select;
 mod tails;
 mod write;
 
+pub(crate) use layout::reverse_postorder;
+
 use crate::{ir, passes, regalloc};
 use bpfquery_diag::Result;
 use bpfquery_isa::{MapRef, Program};

@@ -11,10 +11,12 @@ use super::cfg::{self, Renames};
 use super::facts;
 use super::slots::Slots;
 use crate::ir::{Access, Block, Func, Inst, Op, PtrKind, Type, Value, reverse_postorder};
-use std::collections::BTreeMap;
 
-/// What stands at a place: pointer, offset, bytes.
-type Known = BTreeMap<(Value, i16, u32), Value>;
+/// What stands at a place, and the place: pointer, offset, bytes. The latest last.
+type Known = Vec<((Value, i16, u32), Value)>;
+
+/// How many places are remembered: what is read again was read not long ago, and compiling stays linear.
+const MOST: usize = 48;
 
 /// Names loads after what is known to stand there.
 pub fn run(func: &mut Func) -> bool {
@@ -39,7 +41,7 @@ fn meet(preds: &[Block], ends: &[Known]) -> Known {
     let Some((first, rest)) = preds.split_first() else { return Known::new() };
     let mut known = ends[first.index()].clone();
     for pred in rest {
-        known.retain(|place, value| ends[pred.index()].get(place) == Some(value));
+        known.retain(|place| ends[pred.index()].contains(place));
     }
     known
 }
@@ -50,23 +52,21 @@ fn step(func: &Func, inst: Inst, slots: &Slots, bits: &[u8], known: &mut Known, 
         Op::Load { access, base, offset } => {
             // What nobody writes is `gvn`'s business.
             let Some(result) = data.result.filter(|_| !cfg::is_constant_memory(func, *base)) else { return };
-            match known.get(&(*base, *offset, access.bytes())) {
-                Some(&value) => renames.set(result, renames.get(value)),
-                None => {
-                    known.insert((*base, *offset, access.bytes()), result);
-                }
+            match known.iter().find(|(place, _)| *place == (*base, *offset, access.bytes())) {
+                Some(&(_, value)) => renames.set(result, renames.get(value)),
+                None => remember(known, (*base, *offset, access.bytes()), result),
             }
         }
         Op::Store { access, base, offset, value } => {
             write(func, known, *base, *offset, *access);
             if u32::from(bits[value.index()]) <= access.bytes() * 8 && func.ty(*value) == Type::Int {
-                known.insert((*base, *offset, access.bytes()), renames.get(*value));
+                remember(known, (*base, *offset, access.bytes()), renames.get(*value));
             }
         }
         Op::AtomicAdd { base, offset, .. } => write(func, known, *base, *offset, Access::U64),
         Op::Call { args, .. } if args.iter().any(|arg| func.ty(*arg) != Type::Int) => {
             let reached = slots.accessed(func, inst);
-            known.retain(|(base, ..), _| {
+            known.retain(|((base, ..), _)| {
                 let held = slots.held(*base);
                 let own = func.ty(*base) == Type::ptr(PtrKind::Stack) && !held.is_empty();
                 own && held.iter().all(|slot| !reached.contains(slot) && !slots.escaped().contains(slot))
@@ -84,10 +84,17 @@ fn step(func: &Func, inst: Inst, slots: &Slots, bits: &[u8], known: &mut Known, 
     }
 }
 
+fn remember(known: &mut Known, place: (Value, i16, u32), value: Value) {
+    if known.len() == MOST {
+        known.remove(0);
+    }
+    known.push((place, value));
+}
+
 /// Forgets what a write may have changed.
 fn write(func: &Func, known: &mut Known, base: Value, offset: i16, access: Access) {
     let (start, end) = (i32::from(offset), i32::from(offset) + access.bytes() as i32);
-    known.retain(|&(other, at, bytes), _| {
+    known.retain(|&((other, at, bytes), _)| {
         if other == base {
             let at = i32::from(at);
             at + bytes as i32 <= start || end <= at

@@ -13,14 +13,17 @@ use crate::ir::{Block, BlockData, Cfg, Func, Inst, Op, Terminator, Value, revers
 /// Moves computations down.
 pub fn run(func: &mut Func) -> bool {
     let mut changed = false;
-    for block in reverse_postorder(func) {
-        changed |= (0..2).any(|side| open_edge(func, block, side));
+    let order = reverse_postorder(func);
+    // Opening an edge passes the same values in another place.
+    let uses = cfg::use_counts(func, &order);
+    for block in order {
+        changed |= (0..2).any(|side| open_edge(func, block, side, &uses));
     }
     sink(func) || changed
 }
 
 /// Makes a block on an edge that passes a value which nobody else needs; the value then sinks there.
-fn open_edge(func: &mut Func, block: Block, side: usize) -> bool {
+fn open_edge(func: &mut Func, block: Block, side: usize, uses: &[u32]) -> bool {
     let terminator = &func.block(block).terminator;
     if !matches!(terminator, Terminator::Branch { .. }) {
         return false;
@@ -31,10 +34,8 @@ fn open_edge(func: &mut Func, block: Block, side: usize) -> bool {
     let computed = insts.filter(|data| {
         matches!(data.op, Op::Bin(..) | Op::Extend { .. } | Op::Load { .. }) && cfg::is_pure(func, &data.op)
     });
-    let candidates: Vec<Value> = computed.filter_map(|data| data.result.filter(|value| args.contains(value))).collect();
-    // Few edges pass anything, and fewer a value of their own: only then is it worth counting.
-    let uses = if candidates.is_empty() { return false } else { cfg::use_counts(func, &reverse_postorder(func)) };
-    if !candidates.iter().any(|value| uses[value.index()] == 1) {
+    let mut passed = computed.filter_map(|data| data.result.filter(|value| args.contains(value)));
+    if !passed.any(|value| uses[value.index()] == 1) {
         return false;
     }
     let edge = Block(func.blocks.len() as u32);
@@ -83,7 +84,12 @@ fn lowest(func: &Func, order: &[Block], dominators: &Cfg) -> Vec<Option<Block>> 
 
 fn note(lowest: &mut [Option<Block>], dominators: &Cfg, value: Value, block: Block) {
     let at = &mut lowest[value.index()];
-    *at = Some(at.map_or(block, |other| dominators.common(other, block)));
+    *at = Some(match *at {
+        // Often so, and a short way to say it: uses in all arms of a long chain would walk up to its start each.
+        Some(other) if dominators.dominates(other, block) => other,
+        Some(other) => dominators.common(other, block),
+        None => block,
+    });
 }
 
 fn place(func: &mut Func, from: Block, to: Block, inst: Inst) {

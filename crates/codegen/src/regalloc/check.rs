@@ -5,7 +5,7 @@
 //! value on every path. Not looked at: whether the selected function is right.
 
 use super::spill::Origins;
-use crate::emit::mach::{Base, Inst, Line, MFunc, Src, VReg};
+use crate::emit::mach::{Base, BlockId, Inst, Line, MFunc, Src, VReg};
 use bpfquery_diag::{Failure, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,12 @@ pub(super) fn check(selected: &MFunc, colored: &MFunc, origins: &Origins, colors
     let checker = Checker { func: colored, origins, colors };
     let mut incoming: Vec<Option<State>> = vec![None; colored.blocks.len()];
     incoming[0] = Some((0..10).map(|reg| (Place::Reg(reg), BTreeSet::from([VReg(u32::from(reg))]))).collect());
-    let mut work = vec![0];
-    while let Some(at) = work.pop() {
+    // In the order in which values flow, so that most blocks are looked at once.
+    let order: Vec<usize> = crate::emit::reverse_postorder(colored).into_iter().map(BlockId::index).collect();
+    let mut position = vec![0; colored.blocks.len()];
+    order.iter().enumerate().for_each(|(place, &at)| position[at] = place);
+    let mut work = BTreeSet::from([0]);
+    while let Some(at) = work.pop_first().map(|place| order[place]) {
         // Only blocks with a state are put on the list.
         let Some(mut state) = incoming[at].clone() else { continue };
         checker.block(at, &mut state)?;
@@ -28,7 +32,7 @@ pub(super) fn check(selected: &MFunc, colored: &MFunc, origins: &Origins, colors
             };
             if known.as_ref() != Some(&met) {
                 *known = Some(met);
-                work.push(target.index());
+                work.insert(position[target.index()]);
             }
         }
     }

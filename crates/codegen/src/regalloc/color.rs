@@ -284,9 +284,15 @@ impl Coloring {
     /// What has to leave of the registers merged into the failed ones: those that live across a call, if there are any
     /// (the others find a place), else all. A range that was joined is taken apart by that.
     fn members(&self, failed: &[VReg]) -> Vec<VReg> {
+        let mut classes: BTreeMap<VReg, Vec<VReg>> = failed.iter().map(|&class| (class, Vec::new())).collect();
+        for reg in self.graph.virtuals() {
+            if let Some(members) = classes.get_mut(&self.find(reg)) {
+                members.push(reg);
+            }
+        }
         let mut leaving = Vec::new();
-        for &class in failed {
-            let members: Vec<VReg> = self.graph.virtuals().filter(|&reg| self.find(reg) == class).collect();
+        for class in failed {
+            let members = classes.remove(class).unwrap_or_default();
             let crosses = |reg: &VReg| self.graph.crossing.contains(*reg);
             let crossing: Vec<VReg> = members.iter().copied().filter(crosses).collect();
             leaving.extend(if crossing.is_empty() { members } else { crossing });

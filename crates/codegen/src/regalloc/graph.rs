@@ -1,8 +1,9 @@
 //! Which registers may not be the same one.
 
-use super::liveness::{Set, backward, live_out};
+use super::liveness::{LiveOut, Set, backward};
 use crate::emit::mach::{MFunc, REGISTERS, Term, VReg};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// The interference graph, the moves, and what spilling each register would cost.
 #[derive(Clone, Debug)]
@@ -22,40 +23,41 @@ pub(super) struct Graph {
     pub(super) crossing: Set,
 }
 
-/// Pairs of registers, as rows of bits for small functions and a tree for large ones.
-#[derive(Clone, Debug)]
-enum Edges {
-    Rows(Vec<Set>),
-    Tree(BTreeSet<(VReg, VReg)>),
-}
+/// Pairs of registers; nobody asks for their order.
+#[derive(Clone, Debug, Default)]
+struct Edges(HashSet<u64, BuildHasherDefault<Mixer>>);
 
 impl Edges {
-    fn new(registers: u32) -> Edges {
-        if registers <= 4096 {
-            Edges::Rows(vec![Set::new(registers); registers as usize])
-        } else {
-            Edges::Tree(BTreeSet::new())
-        }
-    }
-
     fn insert(&mut self, a: VReg, b: VReg) -> bool {
-        match self {
-            Edges::Rows(rows) => {
-                rows[b.index()].insert(a);
-                rows[a.index()].insert(b)
-            }
-            Edges::Tree(tree) => {
-                tree.insert((b, a));
-                tree.insert((a, b))
-            }
-        }
+        self.0.insert(pair(a, b))
     }
 
     fn contains(&self, a: VReg, b: VReg) -> bool {
-        match self {
-            Edges::Rows(rows) => rows[a.index()].contains(b),
-            Edges::Tree(tree) => tree.contains(&(a, b)),
-        }
+        self.0.contains(&pair(a, b))
+    }
+}
+
+fn pair(a: VReg, b: VReg) -> u64 {
+    u64::from(a.0.min(b.0)) << 32 | u64::from(a.0.max(b.0))
+}
+
+/// Spreads a pair's bits: the same ones each time, and cheaper than the standard hash, which withstands chosen keys.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // The golden ratio's bits, as Knuth multiplies; the high half is folded in, for tables take the low bits.
+        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -69,19 +71,22 @@ impl Graph {
         let mut graph = Graph {
             neighbours: vec![Vec::new(); registers],
             degree: vec![0; registers],
-            edges: Edges::new(func.registers),
+            edges: Edges::default(),
             moves: Vec::new(),
             cost: vec![0.0; registers],
             named: Set::new(func.registers),
             crossing: Set::new(func.registers),
         };
-        for (at, out) in live_out(func).into_iter().enumerate() {
-            graph.block(func, at, out);
+        let live_out = LiveOut::new(func);
+        let mut live = Set::new(func.registers);
+        for at in 0..func.blocks.len() {
+            live_out.fill(at, &mut live);
+            graph.block(func, at, &mut live);
         }
         graph
     }
 
-    fn block(&mut self, func: &MFunc, at: usize, mut live: Set) {
+    fn block(&mut self, func: &MFunc, at: usize, live: &mut Set) {
         let block = &func.blocks[at];
         let weight = if block.cold { 1 } else { WARM };
         // Where nothing but copies stands, all of them gone spares the block and its jump.
@@ -91,7 +96,7 @@ impl Graph {
         for reg in block.term.uses() {
             self.count(reg, weight);
         }
-        backward(func, at, &mut live, |line, live| {
+        backward(func, at, live, |line, live| {
             let inst = &block.lines[line].inst;
             inst.uses().into_iter().for_each(|reg| self.count(reg, weight));
             let copy = inst.copy();
@@ -106,7 +111,9 @@ impl Graph {
                 self.interfere(VReg(clobbered), live, None);
             }
             if !inst.clobbers().is_empty() {
-                self.crossing.union(live);
+                live.iter().for_each(|reg| {
+                    self.crossing.insert(reg);
+                });
             }
         });
     }
@@ -145,6 +152,6 @@ impl Graph {
 
     /// The virtual registers that the code names.
     pub(super) fn virtuals(&self) -> impl Iterator<Item = VReg> + '_ {
-        self.named.iter().filter(|reg| reg.0 >= REGISTERS)
+        (REGISTERS..self.cost.len() as u32).map(VReg).filter(|reg| self.named.contains(*reg))
     }
 }

@@ -1,77 +1,177 @@
 //! Which registers hold a value that is still needed, at the ends of blocks.
+//!
+//! Most registers live in one block only. Those that some block needs from another one have numbers of their own, and only
+//! they are followed from block to block: the work grows with the function, not with its square.
 
-use crate::emit::mach::{MFunc, VReg};
+use crate::emit::mach::{BlockId, MFunc, VReg};
 
-/// A set of registers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A set of registers that is walked and emptied in the time of its members.
+#[derive(Clone, Debug)]
 pub(super) struct Set {
-    words: Vec<u64>,
+    members: Vec<VReg>,
+    /// Where each register stands among the members, if it is one.
+    place: Vec<u32>,
 }
+
+const NOWHERE: u32 = u32::MAX;
 
 impl Set {
     /// No register, of so many.
     pub(super) fn new(registers: u32) -> Set {
-        Set { words: vec![0; (registers as usize).div_ceil(64)] }
+        Set { members: Vec::new(), place: vec![NOWHERE; registers as usize] }
     }
 
     /// Adds; says whether it was new.
     pub(super) fn insert(&mut self, reg: VReg) -> bool {
-        let (word, bit) = (reg.index() / 64, 1 << (reg.0 % 64));
-        let new = self.words[word] & bit == 0;
-        self.words[word] |= bit;
+        let new = !self.contains(reg);
+        if new {
+            self.place[reg.index()] = self.members.len() as u32;
+            self.members.push(reg);
+        }
         new
     }
 
     /// Takes out.
     pub(super) fn remove(&mut self, reg: VReg) {
-        self.words[reg.index() / 64] &= !(1 << (reg.0 % 64));
+        let place = std::mem::replace(&mut self.place[reg.index()], NOWHERE);
+        if place != NOWHERE {
+            self.members.swap_remove(place as usize);
+            if let Some(moved) = self.members.get(place as usize) {
+                self.place[moved.index()] = place;
+            }
+        }
+    }
+
+    /// Takes all out.
+    pub(super) fn clear(&mut self) {
+        for reg in self.members.drain(..) {
+            self.place[reg.index()] = NOWHERE;
+        }
     }
 
     /// Whether it is in.
     pub(super) fn contains(&self, reg: VReg) -> bool {
-        self.words[reg.index() / 64] & 1 << (reg.0 % 64) != 0
+        self.place[reg.index()] != NOWHERE
     }
 
-    /// Adds all of another set; says whether any was new.
-    pub(super) fn union(&mut self, other: &Set) -> bool {
-        let mut changed = false;
-        for (word, other) in self.words.iter_mut().zip(&other.words) {
-            changed |= *other & !*word != 0;
-            *word |= *other;
-        }
-        changed
-    }
-
-    /// All, in order.
+    /// All, in no order that means anything, but always the same.
     pub(super) fn iter(&self) -> impl Iterator<Item = VReg> + '_ {
-        self.words.iter().enumerate().flat_map(|(at, &word)| {
-            let mut rest = word;
-            std::iter::from_fn(move || {
-                let bit = (rest != 0).then(|| rest.trailing_zeros())?;
-                rest &= rest - 1;
-                Some(VReg(at as u32 * 64 + bit))
-            })
-        })
+        self.members.iter().copied()
     }
 }
 
-/// For each block, the registers needed behind its end.
-pub(super) fn live_out(func: &MFunc) -> Vec<Set> {
-    let mut live_in = vec![Set::new(func.registers); func.blocks.len()];
-    let mut live_out = live_in.clone();
-    let mut changed = true;
-    while changed {
-        changed = false;
-        for (at, block) in func.blocks.iter().enumerate().rev() {
-            for target in block.term.targets() {
-                live_out[at].union(&live_in[target.index()]);
+/// The registers needed behind the end of each block.
+#[derive(Clone, Debug)]
+pub(super) struct LiveOut {
+    /// Registers that some block needs from another.
+    global: Vec<VReg>,
+    /// For each block, a bit for each of these.
+    bits: Vec<Vec<u64>>,
+}
+
+impl LiveOut {
+    /// Walks the function until nothing changes; from below, that is twice where there is no loop.
+    pub(super) fn new(func: &MFunc) -> LiveOut {
+        let (global, number) = globals(func);
+        let words = global.len().div_ceil(64);
+        let mut live = LiveOut { global, bits: vec![vec![0; words]; func.blocks.len()] };
+        let effects: Vec<Effect> = (0..func.blocks.len()).map(|at| Effect::new(func, at, &number, words)).collect();
+        let order = postorder(func);
+        let mut before = vec![vec![0; words]; func.blocks.len()];
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for &at in &order {
+                let out = &mut live.bits[at];
+                for target in func.blocks[at].term.targets() {
+                    out.iter_mut().zip(&before[target.index()]).for_each(|(out, there)| *out |= there);
+                }
+                let Effect { needs, kills } = &effects[at];
+                for (word, before) in before[at].iter_mut().enumerate() {
+                    let now = needs[word] | (out[word] & !kills[word]);
+                    changed |= now != *before;
+                    *before = now;
+                }
             }
-            let mut live = live_out[at].clone();
-            backward(func, at, &mut live, |_, _| {});
-            changed |= live_in[at].union(&live);
+        }
+        live
+    }
+
+    /// Fills a set with what is needed behind the block's end.
+    pub(super) fn fill(&self, block: usize, set: &mut Set) {
+        set.clear();
+        for (at, &word) in self.bits[block].iter().enumerate() {
+            let mut rest = word;
+            while rest != 0 {
+                set.insert(self.global[at * 64 + rest.trailing_zeros() as usize]);
+                rest &= rest - 1;
+            }
         }
     }
-    live_out
+}
+
+/// What a block needs from before it, and what it writes anew; of the numbered registers.
+struct Effect {
+    needs: Vec<u64>,
+    kills: Vec<u64>,
+}
+
+impl Effect {
+    fn new(func: &MFunc, at: usize, number: &[u32], words: usize) -> Effect {
+        let mut effect = Effect { needs: vec![0; words], kills: vec![0; words] };
+        let bit = |reg: VReg| {
+            let number = number[reg.index()];
+            (number != NOWHERE).then_some((number as usize / 64, 1_u64 << (number % 64)))
+        };
+        walk(func, at, |reg, written| {
+            let Some((word, bit)) = bit(reg) else { return };
+            if written {
+                effect.kills[word] |= bit;
+            } else if effect.kills[word] & bit == 0 {
+                effect.needs[word] |= bit;
+            }
+        });
+        effect
+    }
+}
+
+/// Calls `visit` with each register that is read (false) or written (true), from the block's start.
+fn walk(func: &MFunc, at: usize, mut visit: impl FnMut(VReg, bool)) {
+    let block = &func.blocks[at];
+    for line in &block.lines {
+        line.inst.uses().into_iter().for_each(|reg| visit(reg, false));
+        line.inst.clobbers().for_each(|reg| visit(VReg(reg), true));
+        line.inst.def().into_iter().for_each(|reg| visit(reg, true));
+    }
+    block.term.uses().into_iter().for_each(|reg| visit(reg, false));
+}
+
+/// The registers that a block reads before it writes them, and their numbers.
+fn globals(func: &MFunc) -> (Vec<VReg>, Vec<u32>) {
+    let mut global = Vec::new();
+    let mut number = vec![NOWHERE; func.registers as usize];
+    let mut written = Set::new(func.registers);
+    for at in 0..func.blocks.len() {
+        written.clear();
+        walk(func, at, |reg, writes| {
+            if writes {
+                written.insert(reg);
+            } else if !written.contains(reg) && number[reg.index()] == NOWHERE {
+                number[reg.index()] = global.len() as u32;
+                global.push(reg);
+            }
+        });
+    }
+    (global, number)
+}
+
+/// All blocks, each behind what it goes to; those that nothing reaches last.
+fn postorder(func: &MFunc) -> Vec<usize> {
+    let mut order: Vec<usize> = crate::emit::reverse_postorder(func).into_iter().map(BlockId::index).rev().collect();
+    let mut seen = vec![false; func.blocks.len()];
+    order.iter().for_each(|&at| seen[at] = true);
+    order.extend((0..func.blocks.len()).filter(|&at| !seen[at]));
+    order
 }
 
 /// Walks a block from its end: `visit` sees each line with what is needed behind it; `live` ends as what is needed before

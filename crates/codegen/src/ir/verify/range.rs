@@ -5,7 +5,6 @@
 //! kernel/bpf/verifier.c 5.10): a quotient or a remainder has no bounds there, so it has none here.
 
 use crate::ir::{BinOp, Block, Cfg, Cond, CoreWhat, Func, Op, Terminator, Value};
-use std::collections::BTreeMap;
 
 /// At least, at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +17,11 @@ const FULL: Range = Range { min: 0, max: u64::MAX };
 const POSITIVE: u64 = i64::MAX.cast_unsigned();
 
 /// The bounds of all integers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ranges {
-    known: BTreeMap<Value, Range>,
+    known: Vec<Option<Range>>,
+    /// For each value, the ways that ask for more than that it is not something, from above.
+    asked: Vec<Vec<(Block, Block)>>,
 }
 
 impl Range {
@@ -47,13 +48,13 @@ impl Range {
 impl Ranges {
     /// Walks the function once; it has no cycle.
     pub(super) fn new(func: &Func, cfg: &Cfg) -> Ranges {
-        let mut ranges = Ranges::default();
+        let mut ranges = Ranges { known: vec![None; func.values.len()], asked: asked(func, cfg) };
         for &block in cfg.order() {
             for &inst in &func.block(block).insts {
                 let data = func.inst(inst);
                 if let Some(result) = data.result {
                     let range = ranges.result(func, cfg, block, &data.op);
-                    ranges.known.insert(result, range);
+                    ranges.known[result.index()] = Some(range);
                 }
             }
             ranges.pass_on(func, cfg, block);
@@ -63,20 +64,12 @@ impl Ranges {
 
     /// The value's bounds in this block.
     pub(super) fn of(&self, func: &Func, cfg: &Cfg, block: Block, value: Value) -> Range {
-        let mut edges = Vec::new();
-        let mut at = block;
-        while let Some(up) = cfg.immediate_dominator(at) {
-            if let [from] = cfg.predecessors(at) {
-                edges.push((*from, at));
-            }
-            at = up;
-        }
-        let known = self.plain(value);
-        edges.into_iter().rev().fold(known, |range, (from, to)| self.asked(func, from, to, value, range))
+        let passed = self.asked[value.index()].iter().filter(|(_, to)| cfg.dominates(*to, block));
+        passed.fold(self.plain(value), |range, (from, to)| self.asked(func, *from, *to, value, range))
     }
 
     fn plain(&self, value: Value) -> Range {
-        self.known.get(&value).copied().unwrap_or(FULL)
+        self.known[value.index()].unwrap_or(FULL)
     }
 
     fn pass_on(&mut self, func: &Func, cfg: &Cfg, block: Block) {
@@ -86,7 +79,8 @@ impl Ranges {
             for (&param, &arg) in func.block(to).params.iter().skip(skip).zip(args) {
                 let here = self.of(func, cfg, block, arg);
                 let range = self.asked(func, block, to, arg, here);
-                self.known.entry(param).and_modify(|known| *known = known.join(range)).or_insert(range);
+                let known = &mut self.known[param.index()];
+                *known = Some(known.map_or(range, |known| known.join(range)));
             }
         }
     }
@@ -119,6 +113,23 @@ impl Ranges {
             Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Store { .. } | Op::AtomicAdd { .. } => FULL,
         }
     }
+}
+
+/// For each value, the ways that alone lead to their block, from a branch that compares it.
+fn asked(func: &Func, cfg: &Cfg) -> Vec<Vec<(Block, Block)>> {
+    let mut asked = vec![Vec::new(); func.values.len()];
+    for &to in cfg.order() {
+        let [from] = cfg.predecessors(to) else { continue };
+        let Terminator::Branch { cond, a, b, then, .. } = &func.block(*from).terminator else { continue };
+        let holds = if then.0 == to { *cond } else { negated(*cond) };
+        if holds != Cond::Ne {
+            asked[a.index()].push((*from, to));
+            if a != b {
+                asked[b.index()].push((*from, to));
+            }
+        }
+    }
+    asked
 }
 
 fn binary(op: BinOp, a: Range, b: Range) -> Range {
