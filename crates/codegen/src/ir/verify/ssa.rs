@@ -1,7 +1,7 @@
 //! One definition per value, before every use.
 
 use super::{At, Checked, fail, uses};
-use crate::ir::{Block, Cfg, Func, PtrKind, Terminator, Type, Value};
+use crate::ir::{Block, Cfg, Func, MapId, PtrKind, Terminator, Type, Value};
 
 /// Where a value is defined: the block, and how many instructions of it stand before.
 type Definition = (Block, usize);
@@ -80,7 +80,11 @@ fn alike(func: &Func, a: Type, b: Type) -> bool {
         (
             Type::Ptr { kind: PtrKind::MapValue(a), nullable: false },
             Type::Ptr { kind: PtrKind::MapValue(b), nullable: false },
-        ) => func.map(a).value_size == func.map(b).value_size,
+        ) => {
+            // A parameter that nobody uses may name a map that is not there.
+            let size = |map: MapId| func.maps.get(map.index()).map(|map| map.value_size);
+            size(a).is_some() && size(a) == size(b)
+        }
         _ => false,
     }
 }
