@@ -28,6 +28,8 @@ pub struct Options {
     pub params: Vec<Datum>,
     /// Whether everything that libbpf says goes to stderr.
     pub verbose: bool,
+    /// Whether the object was compiled just now, by what this kernel says of itself: then nothing of that is asked again.
+    pub compiled_here: bool,
     /// Whether this thread gives up its capabilities but CAP_BPF once everything is attached. A child started before keeps its own.
     pub drop_privileges: bool,
 }
@@ -81,8 +83,8 @@ impl Session {
     pub fn open(object: &[u8], kernel: &dyn Kernel, options: &Options) -> Result<Session> {
         messages::listen(options.verbose);
         let manifest = load::manifest(object)?;
-        load::check(&manifest, kernel)?;
-        let Loaded { object, wall_offset } = load::load(object, &manifest, &options.params, kernel)?;
+        load::check(&manifest, kernel, options.compiled_here)?;
+        let Loaded { object, wall_offset } = load::load(object, &manifest, options, kernel)?;
         let links = attach(&object, &manifest, kernel)?;
         let live = clock::monotonic_ns();
         if options.drop_privileges {

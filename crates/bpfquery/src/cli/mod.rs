@@ -4,6 +4,7 @@ mod args;
 mod input;
 mod output;
 mod params;
+mod timings;
 
 mod compile;
 mod describe;

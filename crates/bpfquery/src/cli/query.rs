@@ -3,6 +3,7 @@
 use crate::cli::args::RunArgs;
 use crate::cli::input::{self, Input};
 use crate::cli::params::{COMMAND_PID, values};
+use crate::cli::timings::Timings;
 use crate::cli::{Result, Stop, output};
 use arrow_array::RecordBatch;
 use bpfquery::{Target, compile};
@@ -17,30 +18,49 @@ use bpfquery_sink::{Emission, Sink};
 use std::io;
 
 pub(crate) fn run(args: &RunArgs) -> Result {
+    let mut timings = Timings::start();
+    // First, while there is little memory that forking would have to share.
+    let command = args.command.as_ref().map(|words| Command::spawn(&words.0)).transpose()?;
+    timings.done("command");
     let kernel = Live::new().mapping(bpfquery_runtime::map);
-    let object = match input::input(&args.source)? {
+    let (object, compiled_here) = match input::input(&args.source)? {
         Input::Sql(sql) => {
             let options = bpfquery::Options { target: Target::This, pid: args.pid, keep_hook: args.keep_hook };
-            compile(&sql, &kernel, options).map_err(|failure| Stop::Failed(failure, sql))?.object
+            (compile(&sql, &kernel, options).map_err(|failure| Stop::Failed(failure, sql))?.object, true)
         }
         Input::Object(_) if args.pid.is_some() => return Err(usage("-p works on SQL, and this is an object").into()),
-        Input::Object(object) => object,
+        Input::Object(object) => (object, false),
     };
+    timings.done("compile");
     let manifest = Session::manifest_of(&object)?;
-    match start(args, &kernel, &object, &manifest) {
+    let opened = open(args, command.as_ref(), &kernel, &object, &manifest, compiled_here);
+    timings.done("load and attach");
+    if args.timings {
+        output::tell(&timings.to_string());
+    }
+    match opened.and_then(|session| follow(args, command, session, &manifest)) {
         // What fails from here on points into the query that the object was made of.
         Err(Stop::Failed(failure, _)) => Err(Stop::Failed(failure, manifest.sql)),
         ended => ended,
     }
 }
 
-fn start(args: &RunArgs, kernel: &Live, object: &[u8], manifest: &Manifest) -> Result {
-    let command = args.command.as_ref().map(|words| Command::spawn(&words.0)).transpose()?;
+fn open(
+    args: &RunArgs,
+    command: Option<&Command>,
+    kernel: &Live,
+    object: &[u8],
+    manifest: &Manifest,
+    compiled_here: bool,
+) -> Result<Session> {
     let mut given = args.params.clone();
-    given.extend(command.as_ref().map(|command| (COMMAND_PID.to_string(), command.pid().to_string())));
+    given.extend(command.map(|command| (COMMAND_PID.to_string(), command.pid().to_string())));
     let params = values(&manifest.params, &given)?;
-    let options = Options { params, verbose: args.verbose, drop_privileges: true };
-    let session = Session::open(object, kernel, &options)?;
+    let options = Options { params, verbose: args.verbose, compiled_here, drop_privileges: true };
+    Ok(Session::open(object, kernel, &options)?)
+}
+
+fn follow(args: &RunArgs, command: Option<Command>, session: Session, manifest: &Manifest) -> Result {
     let stop = bpfquery_runtime::Stop { after: args.duration, command, signals: true };
     let mut printer = Printer::new(args, manifest);
     let report = session.run(stop, &mut printer)?;

@@ -51,12 +51,29 @@ const PLANNED: [&str; 18] = [
     "kfunc",
 ];
 
+/// Which columns of a relation somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// All.
+    All,
+    /// The built-in ones: where it takes long to find out the others, they may be left out.
+    Builtins,
+}
+
+/// The relation of a name that stands after FROM, with all of its columns.
+///
+/// # Errors
+/// As [`relation_for`].
+pub fn relation(kernel: &dyn Kernel, name: &RelationName) -> Result<Relation> {
+    relation_for(kernel, name, Need::All)
+}
+
 /// The relation of a name that stands after FROM.
 ///
 /// # Errors
 /// A diagnostic at the part of the name that is to blame: `unknown-relation`, `unknown-event`, `unknown-function`,
 /// `not-traceable`, `ambiguous-name`, `wrong-arguments`, `unsupported-relation`; or what `kernel` could not answer.
-pub fn relation(kernel: &dyn Kernel, name: &RelationName) -> Result<Relation> {
+pub fn relation_for(kernel: &dyn Kernel, name: &RelationName, need: Need) -> Result<Relation> {
     let Some((first, rest)) = name.parts.split_first() else {
         return Err(Diagnostic::new("unknown-relation", name.span(), "a relation has a name").into());
     };
@@ -72,7 +89,7 @@ pub fn relation(kernel: &dyn Kernel, name: &RelationName) -> Result<Relation> {
     match (first.text.to_ascii_lowercase().as_str(), rest) {
         ("tracepoint", [category, event]) => tracepoint::relation(kernel, category, event),
         ("tracepoint", [event]) => Err(tracepoint::without_category(kernel, event)?.into()),
-        ("rawtracepoint", [event]) => raw_tracepoint::relation(kernel, event),
+        ("rawtracepoint", [event]) => raw_tracepoint::relation(kernel, event, need),
         ("syscall", [_]) => match syscall::syscall(kernel, name)? {
             Some(call) => Ok(call.relation),
             None => Err(unknown(name, "syscall").into()),

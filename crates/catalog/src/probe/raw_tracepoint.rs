@@ -5,7 +5,7 @@
 //! function that calls the tracepoint's probes, `__traceiter_EVENT(void *__data, …)` (include/linux/tracepoint.h, Linux
 //! 5.10). Not checked: whether an argument is NULL.
 
-use super::slot;
+use super::{Need, slot};
 use crate::convert::{Object, Pointers, c_type};
 use crate::kernel::Kernel;
 use crate::name::Part;
@@ -25,11 +25,16 @@ const MAX_ARGUMENTS: usize = 12;
 /// Names and types.
 pub(crate) type Parameters = Vec<(String, TypeId)>;
 
-pub(super) fn relation(kernel: &dyn Kernel, event: &Part) -> Result<Relation> {
+/// What `need` leaves out is not read: the names and types of arguments take longer than all else of a short query.
+pub(super) fn relation(kernel: &dyn Kernel, event: &Part, need: Need) -> Result<Relation> {
+    let hook = Hook::RawTracepoint { event: event.text.clone() };
+    if need == Need::Builtins && kernel.btf()?.find(Tag::Typedef, &format!("{PREFIX}{}", event.text)).is_some() {
+        return Ok(Relation::new(hook));
+    }
     let Some((object, params)) = prototype(kernel, &event.text)? else {
         return Err(unknown(kernel, event)?.into());
     };
-    let mut relation = Relation::new(Hook::RawTracepoint { event: event.text.clone() });
+    let mut relation = Relation::new(hook);
     for (index, (name, id)) in params.into_iter().take(MAX_ARGUMENTS).enumerate() {
         // At most 12 of them.
         let index = index as u16;

@@ -20,7 +20,7 @@ mod write;
 mod read;
 
 pub use input::{CoreInput, DataInput, DataSection, MapInput, ObjectInput, ProgramInput, SourceText, Variable};
-pub use read::read_manifest;
+pub use read::{read_manifest, types_for_core};
 pub use write::write;
 
 /// The section with the manifest. It is not loaded into the kernel.

@@ -1,6 +1,7 @@
-//! Finds the manifest in an object that anybody may have made.
+//! Finds the manifest and the types in an object that anybody may have made.
 
 use super::MANIFEST_SECTION;
+use bpfquery_btf::{CoreKind, Ext};
 use bpfquery_diag::{Failure, Result};
 use object::{Architecture, Object, ObjectSection};
 
@@ -18,4 +19,22 @@ pub fn read_manifest(bytes: &[u8]) -> Result<Vec<u8>> {
         .ok_or_else(|| refused(format!("it has no {MANIFEST_SECTION} section: bpfquery did not make it")))?;
     let data = section.data().map_err(|error| refused(format!("{MANIFEST_SECTION} is damaged: {error}")))?;
     Ok(data.to_vec())
+}
+
+/// The section `.BTF` of an object with CO-RE records, if a loader may look there instead of in the kernel's BTF: its structs
+/// then have all members that the records name where they are on the kernel that it was compiled for. What asks whether
+/// something exists needs the kernel's own answer.
+pub fn types_for_core(bytes: &[u8]) -> Option<&[u8]> {
+    let file = object::File::parse(bytes).ok()?;
+    let section = |name| file.section_by_name(name)?.data().ok();
+    let ext = Ext::read(section(".BTF.ext")?).ok()?;
+    let mut records = ext.sections.iter().flat_map(|section| &section.relos).peekable();
+    records.peek()?;
+    let place = |kind| {
+        matches!(
+            kind,
+            CoreKind::FieldByteOffset | CoreKind::FieldByteSize | CoreKind::FieldLshiftU64 | CoreKind::FieldRshiftU64
+        )
+    };
+    if records.all(|record| place(record.kind)) { section(".BTF") } else { None }
 }

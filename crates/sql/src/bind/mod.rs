@@ -16,6 +16,7 @@ mod group;
 mod join;
 mod limit;
 mod naming;
+mod need;
 mod order;
 mod params;
 mod scope;

@@ -25,11 +25,12 @@ type Found<'n> = std::result::Result<(Expr, &'n [Name]), Box<Diagnostic>>;
 impl<'a> Scope<'a> {
     /// The scope of a query: its relations.
     pub(super) fn new(kernel: &'a dyn Kernel, ast: &'a Ast) -> Result<Scope<'a>> {
-        let first = Side::new(kernel, ast.from.as_ref(), 0)?;
+        let need = super::need::of(ast);
+        let first = Side::new(kernel, ast.from.as_ref(), 0, need)?;
         let behind = first.relation.columns.len();
         let mut sides = vec![first];
         if let Some(join) = &ast.join {
-            sides.push(Side::new(kernel, Some(&join.from), behind)?);
+            sides.push(Side::new(kernel, Some(&join.from), behind, need)?);
             super::join::check(&sides, join)?;
         }
         let merged = match ast.join.as_ref().map(|join| &join.on) {

@@ -2,7 +2,7 @@
 
 use super::column_id;
 use crate::ast::{From, Name};
-use bpfquery_catalog::{Kernel, Miss, Relation, Syscall, relation, syscall};
+use bpfquery_catalog::{Kernel, Miss, Need, Relation, Syscall, relation_for, syscall};
 use bpfquery_diag::{Result, Span};
 use bpfquery_plan::{Expr, ExprKind, Plan};
 use std::sync::Arc;
@@ -20,15 +20,15 @@ pub(super) struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    /// The relation behind FROM or JOIN, whose columns stand from `first` on.
-    pub(super) fn new(kernel: &dyn Kernel, from: Option<&'a From>, first: usize) -> Result<Side<'a>> {
+    /// The relation behind FROM or JOIN, whose columns stand from `first` on; those of `need` at least.
+    pub(super) fn new(kernel: &dyn Kernel, from: Option<&'a From>, first: usize, need: Need) -> Result<Side<'a>> {
         let Some(from) = from else {
             return Ok(Side { relation: Arc::new(Relation::once()), syscall: None, first, from: None });
         };
         let syscall = syscall(kernel, &from.name)?;
         let relation = match &syscall {
             Some(syscall) => syscall.relation.clone(),
-            None => relation(kernel, &from.name)?,
+            None => relation_for(kernel, &from.name, need)?,
         };
         Ok(Side { relation: Arc::new(relation), syscall, first, from: Some(from) })
     }

@@ -64,35 +64,42 @@ pub fn parse(text: &str) -> Result<Ast> {
         let fact = format!("the query is {} bytes long; {MAX_TEXT} is the most", text.len());
         return Err(Diagnostic::new("too-long", Span::new(0, 0), fact).into());
     }
-    // sqlparser takes some 100 KiB of stack for each of its 50 levels where it is not optimised.
-    let roomy = std::thread::Builder::new().name("parse".to_string()).stack_size(STACK);
-    std::thread::scope(|scope| {
-        let parser = roomy.spawn_scoped(scope, || read(text)).map_err(|error| Failure::io("start a thread", error))?;
-        parser.join().unwrap_or_else(|_| Err(Failure::bug("parse", "the parser panicked")))
-    })
-}
-
-/// Stack for the parser, in bytes; only what is used takes memory.
-const STACK: usize = 32 << 20;
-
-fn read(text: &str) -> Result<Ast> {
     let blanked = comments::blank(text);
     // The dialect tells the tokenizer nothing that depends on the count of tokens.
     let tokens = tokenize(&BpfDialect::new(0), &blanked)?;
     first_word(&tokens)?;
-    nesting(&tokens)?;
+    let depth = nesting(&tokens)?;
     repeats(&tokens)?;
     let end = one_statement(&tokens)?;
     ours(&tokens, end)?;
+    if depth < SHALLOW { tree(&tokens, end) } else { with_room(|| tree(&tokens, end)) }
+}
 
+/// With less nesting than this the parser has room enough on any thread: optimised, sqlparser takes up to 40 KiB of stack for a level,
+/// which is a pair of parentheses, and 11 KiB for an operator in front; those it bounds itself, by 50. A thread of its own costs
+/// 0.2 ms. Not optimised, a level takes some 100 KiB, and an expression without parentheses has several.
+const SHALLOW: usize = if cfg!(debug_assertions) { 0 } else { 9 };
+
+/// Stack for a parser of its own thread, in bytes; only what is used takes memory.
+const STACK: usize = 32 << 20;
+
+fn with_room(read: impl FnOnce() -> Result<Ast> + Send) -> Result<Ast> {
+    let roomy = std::thread::Builder::new().name("parse".to_string()).stack_size(STACK);
+    std::thread::scope(|scope| {
+        let parser = roomy.spawn_scoped(scope, read).map_err(|error| Failure::io("start a thread", error))?;
+        parser.join().unwrap_or_else(|_| Err(Failure::bug("parse", "the parser panicked")))
+    })
+}
+
+fn tree(tokens: &Tokens<'_>, end: usize) -> Result<Ast> {
     let dialect = BpfDialect::new(tokens.list.len());
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.for_parser());
-    let query = parser.parse_query().map_err(|error| syntax::parser(&error, &tokens, &dialect))?;
+    let query = parser.parse_query().map_err(|error| syntax::parser(&error, tokens, &dialect))?;
     let rest = tokens.span(parser.peek_token_ref().span);
     if rest != Span::default() && parser.peek_token_ref().token != Token::SemiColon {
-        return Err(behind(&tokens, tokens.at(rest.start)));
+        return Err(behind(tokens, tokens.at(rest.start)));
     }
-    query::ast(&tokens, *query, end)
+    query::ast(tokens, *query, end)
 }
 
 /// The statement must start with SELECT.
@@ -131,9 +138,9 @@ fn statement(tokens: &Tokens<'_>, first: Span, word: &str) -> Failure {
 }
 
 /// Bounds parentheses within parentheses and CASE within CASE: sqlparser has such a bound, and forgets that it met it where
-/// another reading of the same text is left to try.
-fn nesting(tokens: &Tokens<'_>) -> Result<()> {
-    let mut depth = 0usize;
+/// another reading of the same text is left to try. How deep they are.
+fn nesting(tokens: &Tokens<'_>) -> Result<usize> {
+    let (mut depth, mut deepest) = (0usize, 0);
     for tok in &tokens.list {
         match &tok.token {
             Token::LParen | Token::LBracket => depth += 1,
@@ -142,11 +149,12 @@ fn nesting(tokens: &Tokens<'_>) -> Result<()> {
             _ if tokens::is_word(tok, "END") => depth = depth.saturating_sub(1),
             _ => {}
         }
+        deepest = deepest.max(depth);
         if depth > MAX_NESTING {
             return Err(syntax::too_deep(tok.span));
         }
     }
-    Ok(())
+    Ok(deepest)
 }
 
 /// Bounds what sqlparser nests by its count, and would drop recursively.
