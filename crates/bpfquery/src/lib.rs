@@ -3,6 +3,7 @@
 //! The pipeline on one screen is [`pipeline`]; [`explain`] stops it at any stage. The command line is in the binary.
 
 pub mod explain;
+mod facts;
 pub mod pipeline;
 
 pub use explain::{Stage, explain};

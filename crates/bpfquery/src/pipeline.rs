@@ -5,10 +5,11 @@
 //!       ─lower→ Lowered ─passes→ Func ─generate→ Program ─build→ bytes
 //! ```
 
-use bpfquery_catalog::{Access, Builtin, Check, Feature, FieldPath, Kernel, Scope, SqlType, TypeRef, VMLINUX, checks, nav};
+use crate::facts::facts;
+use bpfquery_catalog::{Check, Feature, Kernel, Scope, checks};
 use bpfquery_codegen::lower::{Facts, Lowered, Unit, lower};
 use bpfquery_codegen::{emit, passes};
-use bpfquery_diag::{Result, Unsupported};
+use bpfquery_diag::Result;
 use bpfquery_plan::{Applied, Fragment, Output, Query, Split, cheapest_hook, optimise, split, task_storage};
 use bpfquery_sql::{Ast, BindOptions, bind, parse};
 
@@ -82,8 +83,10 @@ pub fn compile(sql: &str, kernel: &dyn Kernel, options: Options) -> Result<Compi
         split = moved;
         rules.extend(applied);
     }
-    let programs = programs(&split, kernel, isa(kernel, options.target))?;
+    let facts = split.kernel.iter().map(|f| facts(f, kernel, options.target)).collect::<Result<Vec<_>>>()?;
+    let programs = programs(&split, &facts, isa(kernel, options.target))?;
     let mut checks: Vec<Check> = split.kernel.iter().flat_map(|f| checks(&f.relation, &f.columns())).collect();
+    checks.extend(facts.into_iter().flat_map(|(_, checks)| checks));
     checks.dedup();
     let target = match options.target {
         Target::Portable => "portable".to_string(),
@@ -101,13 +104,14 @@ pub fn compile(sql: &str, kernel: &dyn Kernel, options: Options) -> Result<Compi
 }
 
 /// From fragments to instructions.
-fn programs(split: &Split, kernel: &dyn Kernel, target: emit::Target) -> Result<Vec<Program>> {
+fn programs(split: &Split, facts: &[(Facts, Vec<Check>)], target: emit::Target) -> Result<Vec<Program>> {
     let name = |fragment: &Fragment| match fragment.output {
         Output::Hold { .. } => format!("{PROGRAM}_hold"),
         Output::Rows { .. } | Output::Groups { .. } => PROGRAM.to_string(),
     };
-    let unit = |fragment| Ok(Unit { name: name(fragment), fragment, facts: facts(fragment, kernel)? });
-    let units = split.kernel.iter().map(unit).collect::<Result<Vec<_>>>()?;
+    let units = split.kernel.iter().zip(facts);
+    let units: Vec<Unit<'_>> =
+        units.map(|(f, (facts, _))| Unit { name: name(f), fragment: f, facts: facts.clone() }).collect();
     let generate = |lowered: Lowered| {
         let mut func = lowered.func.clone();
         passes::run(&mut func)?;
@@ -128,26 +132,4 @@ fn scope(target: Target) -> Scope {
         Target::Portable => Scope::Portable,
         Target::This => Scope::This,
     }
-}
-
-/// What lowering must know of the kernel for the columns that are used.
-fn facts(fragment: &Fragment, kernel: &dyn Kernel) -> Result<Facts> {
-    let columns = &fragment.relation.columns;
-    let uses = |builtin| {
-        let is = |i: &usize| columns.get(*i).is_some_and(|column| column.access == Access::Builtin(builtin));
-        fragment.columns().iter().any(is)
-    };
-    if !uses(Builtin::Ppid) {
-        return Ok(Facts::default());
-    }
-    let task = SqlType::Struct(TypeRef { object: VMLINUX.to_string(), id: 0, name: "task_struct".to_string() });
-    let field = |name: &str| -> Result<FieldPath> {
-        let found = nav::member(kernel, &task, name)?;
-        let member = found.map_err(|_| {
-            let release = &kernel.identity().release;
-            Unsupported::new("the column ppid").detail(format!("the BTF of {release} has no task_struct.{name}"))
-        })?;
-        Ok(FieldPath::to(&member, format!("task_struct.{name}")))
-    };
-    Ok(Facts { parent: Some((field("real_parent")?, field("tgid")?)) })
 }

@@ -10,6 +10,7 @@ use crate::kernel::Kernel;
 use crate::nav;
 use crate::probe::raw_tracepoint::{self, unnamed};
 use crate::relation::{Check, Hook, Origin, Relation};
+use crate::ty::{SqlType, TypeRef};
 use bpfquery_btf::{Kind, Tag, TypeId};
 use std::collections::BTreeSet;
 
@@ -89,6 +90,7 @@ pub fn verify_check(check: &Check, kernel: &dyn Kernel) -> Result<(), String> {
             let found = prototype(kernel, function)?;
             parameter(&found, function, usize::from(*index), name, c_type)
         }
+        Check::Member { of, member, offset, size } => place_of_member(kernel, of, member, (*offset, *size)),
         Check::ParameterCount { function, count } => {
             let found = prototype(kernel, function)?;
             match found.params.len() {
@@ -132,6 +134,19 @@ fn format_field(
         return Err(format!("{at}: \"{name}\" is {sign}"));
     }
     Ok(())
+}
+
+fn place_of_member(kernel: &dyn Kernel, of: &str, member: &str, expect: (u32, u32)) -> Result<(), String> {
+    let base = SqlType::Struct(TypeRef { object: VMLINUX.to_string(), id: 0, name: of.to_string() });
+    let found = nav::member(kernel, &base, member).map_err(|failure| unanswered(&failure))?;
+    let found = found.map_err(|_| format!("struct {of} has no \"{member}\""))?;
+    match (found.offset, found.size) {
+        place if place == expect => Ok(()),
+        (offset, size) => Err(format!(
+            "struct {of}: \"{member}\" is {size} bytes at offset {offset}, not {} at {}",
+            expect.1, expect.0
+        )),
+    }
 }
 
 /// A prototype in some kernel's BTF, a raw tracepoint's without its `__data`.

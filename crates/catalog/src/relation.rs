@@ -232,6 +232,17 @@ pub enum Check {
         /// Its type as C text, as [`crate::c_type`] prints it.
         c_type: String,
     },
+    /// A struct of vmlinux has this member at this place: in an object for one kernel, which CO-RE does not relocate.
+    Member {
+        /// `task_struct`.
+        of: String,
+        /// `comm`.
+        member: String,
+        /// Bytes from the struct's start.
+        offset: u32,
+        /// Bytes.
+        size: u32,
+    },
     /// The function has this many parameters (an fexit's return value stands behind them).
     ParameterCount {
         /// `vfs_read`.

@@ -6,7 +6,7 @@
 use crate::input::{Line, Place, Value};
 use crate::memory::Memory;
 use bpfquery_catalog::{
-    Access, Builtin, Column, FieldPath, Kernel, Miss, Pointee, Relation, Space, SqlType, TypeRef, VMLINUX, nav,
+    Access, Builtin, Column, Feature, FieldPath, Kernel, Miss, Pointee, Relation, Space, SqlType, TypeRef, VMLINUX, nav,
 };
 use bpfquery_codegen::interp::{Event, Sparse};
 use bpfquery_isa::Helper;
@@ -40,6 +40,7 @@ pub(crate) fn hit(kernel: &dyn Kernel, relation: &Relation, context: usize, line
     if !maker.has_tid {
         maker.event.tid = maker.event.pid;
     }
+    maker.place_name()?;
     let (kernel, user) = maker.memory.halves();
     Ok(Hit { event: maker.event, kernel, user, failures: maker.failures })
 }
@@ -167,6 +168,21 @@ impl Maker<'_> {
         }
         self.event.comm = [0; 16];
         self.event.comm[..name.len()].copy_from_slice(name);
+        Ok(())
+    }
+
+    /// `current->comm`, for programs that read it there.
+    fn place_name(&mut self) -> Result<(), String> {
+        let task = TypeRef { object: VMLINUX.to_string(), id: 0, name: "task_struct".to_string() };
+        if !self.kernel.identity().features.contains(&Feature::Btf) {
+            return Ok(());
+        }
+        let comm = nav::member(self.kernel, &SqlType::Struct(task), "comm").map_err(|error| format!("{error:?}"))?;
+        let Ok(comm) = comm else { return Ok(()) };
+        if self.event.task == 0 {
+            self.event.task = self.memory.place(Space::Kernel, vec![0; 8]);
+        }
+        self.memory.put(self.event.task + u64::from(comm.offset), &self.event.comm);
         Ok(())
     }
 

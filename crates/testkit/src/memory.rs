@@ -37,6 +37,16 @@ impl Memory {
         address
     }
 
+    /// Writes bytes at an address of a thing that is there, or puts them there.
+    pub(crate) fn put(&mut self, address: u64, bytes: &[u8]) {
+        match self.bytes_mut(address, bytes.len()) {
+            Some(there) => there.copy_from_slice(bytes),
+            None => {
+                self.regions.insert(address, bytes.to_vec());
+            }
+        }
+    }
+
     /// An address that cannot be read.
     pub(crate) fn fault(space: Space) -> u64 {
         match space {

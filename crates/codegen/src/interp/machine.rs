@@ -4,7 +4,7 @@ use super::memory::{Object, POISON, map_handle};
 use super::trap::{Fault, Trap};
 use super::world::{Store, StoreKind, World};
 use super::{Event, helper};
-use crate::ir::{Access, BinOp, Block, Cond, Func, Global, Inst, Op, Scan, Terminator, Value};
+use crate::ir::{Access, BinOp, Block, Cond, Func, Global, Inst, Op, PtrKind, Scan, Terminator, Type, Value};
 
 /// Instructions of one run; what a program without loops cannot reach.
 pub const MOST_STEPS: u32 = 1_000_000;
@@ -94,7 +94,11 @@ impl<'a> Machine<'a> {
             Op::Bin(op, a, b) => binary(*op, self.get(*a)?, self.get(*b)?),
             Op::Extend { bits, signed, value } => extend(self.get(*value)?, *bits, *signed),
             Op::Load { access, base, offset } => {
-                let bytes = self.read(self.address(*base, *offset)?, access.bytes().into())?;
+                let (address, size) = (self.address(*base, *offset)?, access.bytes().into());
+                let bytes = match self.func.ty(*base) == Type::ptr(PtrKind::Task) {
+                    true => self.world.kernel.read(address, size).ok_or(missing(address, size))?,
+                    false => self.read(address, size)?,
+                };
                 little_endian(&bytes)
             }
             Op::Store { access, base, offset, value } => {

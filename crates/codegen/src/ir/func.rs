@@ -203,6 +203,7 @@ impl Func {
         match (helper, map) {
             (Helper::MapLookupElem | Helper::TaskStorageGet, Some(map)) => Type::nullable(PtrKind::MapValue(map)),
             (Helper::RingbufReserve, Some(map)) => Type::nullable(PtrKind::Record(map)),
+            (Helper::GetCurrentTaskBtf, _) => Type::ptr(PtrKind::Task),
             _ => Type::Int,
         }
     }

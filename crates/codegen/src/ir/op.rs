@@ -32,6 +32,8 @@ pub enum PtrKind {
     Record(MapId),
     /// `.rodata` or `.bss`.
     Global(GlobalId),
+    /// The current thread's `task_struct`: loads from it cannot fault, and nothing is stored.
+    Task,
 }
 
 /// The width of a memory access, and how a load fills the other bits.

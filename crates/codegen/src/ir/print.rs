@@ -42,6 +42,7 @@ impl fmt::Display for Type {
             PtrKind::Map(map) => write!(f, "map {map}")?,
             PtrKind::Record(map) => write!(f, "record {map}")?,
             PtrKind::Global(global) => write!(f, "global {global}")?,
+            PtrKind::Task => write!(f, "task")?,
         }
         write!(f, "{}", if *nullable { "?" } else { "" })
     }

@@ -33,7 +33,7 @@ impl Lowerer<'_> {
             Store::Hash { max_groups } => {
                 let map = self.hash("groups", layout, state, *max_groups);
                 let key = self.group_key(layout, keys)?;
-                self.find_or_make(map, key, state.size)
+                self.find_or_make(map, (layout, keys), key, state.size)
             }
             Store::Slots { axes, slots, rest, .. } => {
                 let map = self.build.map(MapData {
@@ -66,7 +66,9 @@ impl Lowerer<'_> {
     fn group_key(&mut self, layout: &Layout, keys: &[Expr]) -> Result<Value> {
         let buffer = self.buffer("key", layout.size);
         self.clear(layout, keys, buffer);
+        self.finding = true;
         self.fill(layout, keys, buffer, true)?;
+        self.finding = false;
         Ok(buffer)
     }
 
@@ -87,7 +89,7 @@ impl Lowerer<'_> {
         self.build.switch_to(beyond);
         let rest = self.hash("groups_rest", layout, state, rest);
         let key = self.group_key(layout, keys)?;
-        let value = self.find_or_make(rest, key, state.size);
+        let value = self.find_or_make(rest, (layout, keys), key, state.size);
         self.build.jump(found, &[value]);
         self.build.switch_to(found);
         Ok(entry)
@@ -169,13 +171,19 @@ impl Lowerer<'_> {
     }
 
     /// The group's state on this CPU: found, or made and then found.
-    fn find_or_make(&mut self, map: MapId, key: Value, state_size: u32) -> Value {
+    fn find_or_make(&mut self, map: MapId, of: (&Layout, &[Expr]), key: Value, state_size: u32) -> Value {
         let found = self.build.block();
         let entry = self.build.param(found, Type::ptr(PtrKind::MapValue(map)));
         let make = self.build.cold_block();
         let first = self.look_up(map, key, make);
         self.build.jump(found, &[first]);
         self.build.switch_to(make);
+        if self.settle_comms(of.0, of.1, key) {
+            let make = self.build.cold_block();
+            let settled = self.look_up(map, key, make);
+            self.build.jump(found, &[settled]);
+            self.build.switch_to(make);
+        }
         let groups = self.build.map_addr(map);
         let zeros = self.global("zeros".to_string(), Global::Rodata, vec![0; state_size as usize]);
         let zeros = self.build.global_addr(zeros);

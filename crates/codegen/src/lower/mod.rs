@@ -22,6 +22,7 @@ mod like;
 mod memory;
 mod rows;
 mod scalar;
+mod task;
 mod text;
 
 use crate::ir::{Block, Builder, Func, Global, GlobalData, GlobalId, Value};
@@ -38,6 +39,8 @@ pub use counter::{Counter, TALLIES, Tally};
 pub struct Facts {
     /// `task_struct.real_parent` and `task_struct.tgid`, for `ppid`.
     pub parent: Option<(FieldPath, FieldPath)>,
+    /// Where `task_struct.comm` stands on the one kernel that is compiled for, if programs may read it there.
+    pub comm: Option<i16>,
 }
 
 /// A function, and what the loader must know of its globals.
@@ -121,6 +124,8 @@ struct Lowerer<'a> {
     memory: memory::Buffers,
     /// The one reading of the clock, once it dominates what follows.
     now: Option<Value>,
+    /// Whether a key is being written to find a group with.
+    finding: bool,
     known: known::Known,
     /// Returns 0, or does first what must be done on every way out.
     exit: Block,
@@ -169,6 +174,7 @@ impl<'a> Lowerer<'a> {
             globals: Globals::default(),
             memory: memory::Buffers::new(memory),
             now: None,
+            finding: false,
             known: known::Known::default(),
             exit,
             held: None,

@@ -130,6 +130,9 @@ impl Lowerer<'_> {
     ) -> Result<()> {
         match field.stored {
             Stored::Text { bytes } => {
+                if self.finding && self.unsettled_comm(field, expr, base)? {
+                    return Ok(());
+                }
                 // Where it may be NULL, its bytes were zeroed before.
                 let padded = padded && field.null_bit.is_none();
                 self.text_into(expr, base, field.offset, bytes, padded, null)

@@ -243,16 +243,6 @@ impl Lowerer<'_> {
         }
     }
 
-    /// Linux 6.1 to 6.3 leave what is behind the name as it was (strscpy, kernel/bpf/helpers.c; strscpy_pad again since 6.4,
-    /// strncpy before), so that padding is made here.
-    fn read_comm(&mut self, target: Value, bytes: u32, padded: bool) {
-        if padded {
-            self.zero(target, 0, bytes);
-        }
-        let size = self.build.iconst(i64::from(bytes));
-        self.build.call(Helper::GetCurrentComm, &[target, size]);
-    }
-
     /// Goes on where the text is whole, by one test: a read returns at most the width, or an error, which is a large number
     /// without its sign. What may have been cut is counted; a fault is counted and goes to `null`.
     fn check_text(&mut self, length: Value, width: u32, null: Block) {

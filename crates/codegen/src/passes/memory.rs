@@ -112,6 +112,7 @@ fn region(func: &Func, base: Value) -> u8 {
         Type::Ptr { kind: PtrKind::MapValue(_), .. } => 2,
         Type::Ptr { kind: PtrKind::Record(_), .. } => 3,
         Type::Ptr { kind: PtrKind::Global(_), .. } => 4,
+        Type::Ptr { kind: PtrKind::Task, .. } => 6,
         // No one loads from a map itself.
         Type::Ptr { kind: PtrKind::Map(_), .. } | Type::Int => 5,
     }

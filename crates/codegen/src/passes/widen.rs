@@ -161,7 +161,7 @@ impl Values {
             && match kind {
                 PtrKind::Stack | PtrKind::MapValue(_) | PtrKind::Record(_) => true,
                 PtrKind::Global(global) => func.global(global).offset.is_multiple_of(8),
-                PtrKind::Context | PtrKind::Map(_) => false,
+                PtrKind::Context | PtrKind::Map(_) | PtrKind::Task => false,
             }
     }
 

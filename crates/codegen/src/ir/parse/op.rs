@@ -16,6 +16,7 @@ pub(super) fn ty(line: &mut Line) -> Result<Type, String> {
         "map" => PtrKind::Map(MapId(id(line, 'm')?)),
         "record" => PtrKind::Record(MapId(id(line, 'm')?)),
         "global" => PtrKind::Global(GlobalId(id(line, 'g')?)),
+        "task" => PtrKind::Task,
         _ => return Err(format!("\"{word}\" is not a type")),
     };
     Ok(Type::Ptr { kind, nullable: line.eat('?') })

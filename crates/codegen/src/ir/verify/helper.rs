@@ -30,6 +30,8 @@ pub(super) enum Arg {
     Record,
     /// The program's context.
     Context,
+    /// A thread.
+    Task,
     /// An address that a probe read follows: a number, or a pointer, of which the kernel looks at nothing.
     Address,
     /// A number.
@@ -38,12 +40,12 @@ pub(super) enum Arg {
 
 /// The helper's arguments; none for a helper that code generation does not use.
 pub(super) fn signature(helper: Helper) -> Option<&'static [Arg]> {
-    use Arg::{Address, Context, Destination, Element, Int, Key, Keyed, Record, Ring, Source, Storage};
+    use Arg::{Address, Context, Destination, Element, Int, Key, Keyed, Record, Ring, Source, Storage, Task};
     Some(match helper {
         Helper::MapLookupElem => &[Keyed { delete: false }, Key],
         Helper::MapUpdateElem => &[Keyed { delete: false }, Key, Element, Int],
         Helper::MapDeleteElem => &[Keyed { delete: true }, Key],
-        Helper::TaskStorageGet => &[Storage, Int, Int, Int],
+        Helper::TaskStorageGet => &[Storage, Task, Int, Int],
         Helper::ProbeRead
         | Helper::ProbeReadStr
         | Helper::ProbeReadUser
@@ -117,6 +119,7 @@ fn arg_fault(func: &Func, arg: Arg, ty: Type) -> Option<&'static str> {
         }
         Arg::Record => (matches!(kind, Some(PtrKind::Record(_))), "a record"),
         Arg::Context => (kind == Some(PtrKind::Context), "the context"),
+        Arg::Task => (kind == Some(PtrKind::Task), "a thread"),
         Arg::Address => (map.is_none(), "an address"),
         Arg::Int => (kind.is_none(), "a number"),
     };
@@ -126,6 +129,6 @@ fn arg_fault(func: &Func, arg: Arg, ty: Type) -> Option<&'static str> {
 fn is_memory(kind: PtrKind) -> bool {
     match kind {
         PtrKind::Stack | PtrKind::MapValue(_) | PtrKind::Record(_) | PtrKind::Global(_) => true,
-        PtrKind::Context | PtrKind::Map(_) => false,
+        PtrKind::Context | PtrKind::Map(_) | PtrKind::Task => false,
     }
 }

@@ -134,7 +134,14 @@ impl Walk<'_> {
                     let size = self.size(args[size])?;
                     self.destination(helper, value, size)?;
                 }
-                Arg::Keyed { .. } | Arg::Storage | Arg::Ring | Arg::Record | Arg::Context | Arg::Address | Arg::Int => {}
+                Arg::Keyed { .. }
+                | Arg::Storage
+                | Arg::Ring
+                | Arg::Record
+                | Arg::Context
+                | Arg::Task
+                | Arg::Address
+                | Arg::Int => {}
             }
         }
         let size = |value| self.places.range(self.func, self.cfg, self.block, value).exact();

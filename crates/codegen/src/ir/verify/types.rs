@@ -84,7 +84,9 @@ fn scan_fault(func: &Func, scan: &Scan) -> Option<String> {
 fn bin_fault(func: &Func, op: BinOp, a: Value, b: Value) -> Option<String> {
     match (op, func.ty(a)) {
         (_, Type::Int) => int_fault(func, b),
-        (BinOp::Add | BinOp::Sub, Type::Ptr { kind: PtrKind::Map(_), .. }) => Some(format!("{a} cannot be moved")),
+        (BinOp::Add | BinOp::Sub, Type::Ptr { kind: PtrKind::Map(_) | PtrKind::Task, .. }) => {
+            Some(format!("{a} cannot be moved"))
+        }
         (BinOp::Add | BinOp::Sub, Type::Ptr { .. }) => int_fault(func, b),
         (_, Type::Ptr { .. }) => Some(format!("{a} is a pointer")),
     }
@@ -95,6 +97,7 @@ fn store_fault(func: &Func, access: Access, base: Value, value: Value) -> Option
     match kind {
         PtrKind::Context => Some("the context is read-only".to_owned()),
         PtrKind::Map(_) => Some(format!("{base} is a map")),
+        PtrKind::Task => Some("the kernel's memory is read-only".to_owned()),
         PtrKind::Global(global) if func.global(global).section == Global::Rodata => {
             Some("`.rodata` is read-only".to_owned())
         }

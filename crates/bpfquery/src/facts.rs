@@ -1,0 +1,59 @@
+//! What lowering must know of the kernel for the columns that a fragment uses, and what an object then takes for granted.
+//!
+//! What must hold: BTF is asked only for what a column needs: a query of other columns does not wait for it.
+
+use crate::Target;
+use bpfquery_catalog::{Access, Builtin, Check, Feature, FieldPath, Identity, Kernel, SqlType, TypeRef, VMLINUX, nav};
+use bpfquery_codegen::lower::Facts;
+use bpfquery_diag::{Result, Unsupported};
+use bpfquery_plan::Fragment;
+
+/// The struct of a thread.
+const TASK: &str = "task_struct";
+/// Since this version bpf_get_current_task_btf lets tracing programs load from `task_struct` (3ca1032ab7ab).
+const TYPED_TASK: (u16, u16) = (5, 11);
+/// TASK_COMM_LEN, include/linux/sched.h.
+const COMM: u32 = 16;
+
+/// What a fragment needs, and the checks that go with it.
+pub(crate) fn facts(fragment: &Fragment, kernel: &dyn Kernel, target: Target) -> Result<(Facts, Vec<Check>)> {
+    let mut facts = Facts::default();
+    let mut checks = Vec::new();
+    if uses(fragment, Builtin::Ppid) {
+        facts.parent = Some((needed(kernel, "real_parent")?, needed(kernel, "tgid")?));
+    }
+    if uses(fragment, Builtin::Comm)
+        && target == Target::This
+        && has_typed_task(kernel.identity())
+        && let Some(comm) = place(kernel, "comm")?.filter(|comm| comm.size == COMM)
+        && let Ok(offset) = i16::try_from(comm.offset)
+    {
+        facts.comm = Some(offset);
+        let (of, member) = (TASK.to_string(), "comm".to_string());
+        checks.push(Check::Member { of, member, offset: comm.offset, size: comm.size });
+    }
+    Ok((facts, checks))
+}
+
+fn has_typed_task(identity: &Identity) -> bool {
+    (identity.version.0, identity.version.1) >= TYPED_TASK && identity.features.contains(&Feature::Btf)
+}
+
+fn uses(fragment: &Fragment, builtin: Builtin) -> bool {
+    let columns = &fragment.relation.columns;
+    let is = |at: &usize| columns.get(*at).is_some_and(|column| column.access == Access::Builtin(builtin));
+    fragment.columns().iter().any(is)
+}
+
+/// A member of `task_struct`; `None` where the kernel's BTF has none of that name.
+fn place(kernel: &dyn Kernel, name: &str) -> Result<Option<FieldPath>> {
+    let task = SqlType::Struct(TypeRef { object: VMLINUX.to_string(), id: 0, name: TASK.to_string() });
+    let found = nav::member(kernel, &task, name)?;
+    Ok(found.ok().map(|member| FieldPath::to(&member, format!("{TASK}.{name}"))))
+}
+
+fn needed(kernel: &dyn Kernel, name: &str) -> Result<FieldPath> {
+    let release = &kernel.identity().release;
+    let missing = || Unsupported::new("the column ppid").detail(format!("the BTF of {release} has no {TASK}.{name}"));
+    Ok(place(kernel, name)?.ok_or_else(missing)?)
+}
