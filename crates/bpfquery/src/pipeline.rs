@@ -10,7 +10,7 @@ use bpfquery_catalog::{Check, Feature, Kernel, Scope, checks};
 use bpfquery_codegen::lower::{Facts, Lowered, Unit, lower};
 use bpfquery_codegen::{emit, passes};
 use bpfquery_diag::Result;
-use bpfquery_plan::{Applied, Fragment, Output, Query, Split, cheapest_hook, optimise, split, task_storage};
+use bpfquery_plan::{Applied, Fragment, Output, Query, Split, cheapest_hook, optimise, split_with, task_storage};
 use bpfquery_sql::{Ast, BindOptions, bind, parse};
 
 /// Which kernels an object is for.
@@ -32,6 +32,8 @@ pub struct Options {
     pub pid: Option<u32>,
     /// Whether each relation is attached as it is named: `cheapest_hook` is left out, so that its result can be compared.
     pub keep_hook: bool,
+    /// Groups that a hash holds, if it is to be another number than usual.
+    pub max_groups: Option<u32>,
 }
 
 /// Every stage's noun of one query.
@@ -72,7 +74,7 @@ pub fn compile(sql: &str, kernel: &dyn Kernel, options: Options) -> Result<Compi
     let ast = parse(sql)?;
     let bound = bind(&ast, kernel, &BindOptions { pid: options.pid })?;
     let (plan, mut rules) = optimise(bound.clone())?;
-    let mut split = split(&plan)?;
+    let mut split = split_with(&plan, options.max_groups)?;
     if !options.keep_hook {
         let (moved, applied) = cheapest_hook(split, kernel, scope(options.target))?;
         split = moved;

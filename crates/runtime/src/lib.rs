@@ -36,6 +36,9 @@ mod stop;
 mod misses;
 mod report;
 
+mod analysis;
+mod memory;
+
 mod refusal;
 mod verifier;
 
@@ -48,10 +51,12 @@ mod mapped;
 mod messages;
 mod quiesce;
 
+pub use analysis::{Analysis, MapCost, ProgramCost};
 pub use capability::{Capability, missing_capabilities};
 pub use command::Command;
 pub use doctor::{Finding, State, probe_features, trampolines_work};
 pub use mapped::map;
+pub use memory::{MapMemory, predict};
 pub use report::{Misses, Report, join_facts};
 pub use session::{Flow, Options, Receiver, Session};
 pub use stop::{Ended, Stop};

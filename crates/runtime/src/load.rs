@@ -3,14 +3,15 @@
 //! What must hold: `.rodata` is set before loading, because loading freezes it; an error leaves nothing behind.
 
 use crate::refusal::load_failure;
+use crate::session::Options;
 use crate::validate::validate;
 use crate::{clock, messages};
 use bpfquery_catalog::{Feature, Identity, Kernel, require, verify_check};
 use bpfquery_diag::{Failure, Result, Unsupported};
-use bpfquery_object::manifest::param_bytes;
+use bpfquery_object::manifest::{GROUPS, param_bytes};
 use bpfquery_object::{Manifest, elf};
 use bpfquery_plan::Datum;
-use libbpf_rs::{AsRawLibbpf, Object, ObjectBuilder, OpenObject};
+use libbpf_rs::{AsRawLibbpf, MapType, Object, ObjectBuilder, OpenObject};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
 use std::io::Write;
@@ -71,7 +72,7 @@ fn proven(identity: &Identity) -> Identity {
 }
 
 /// Opens, sets `.rodata`, loads.
-pub(crate) fn load(bytes: &[u8], manifest: &Manifest, options: &crate::Options, kernel: &dyn Kernel) -> Result<Loaded> {
+pub(crate) fn load(bytes: &[u8], manifest: &Manifest, options: &Options, kernel: &dyn Kernel) -> Result<Loaded> {
     let refused = |what: String| Failure::io("run this object", what);
     let types = if options.compiled_here { types_file(bytes) } else { None };
     let mut builder = ObjectBuilder::default();
@@ -87,6 +88,9 @@ pub(crate) fn load(bytes: &[u8], manifest: &Manifest, options: &crate::Options, 
     validate(&open, manifest).map_err(refused)?;
     let wall_offset = clock::wall_offset_ns();
     set_constants(&mut open, manifest, &options.params, wall_offset).map_err(refused)?;
+    if let Some(most) = options.max_groups {
+        set_groups(&mut open, most).map_err(refused)?;
+    }
     messages::take();
     // SAFETY: `open` is an opened object, and this is its only use while the call lasts.
     let ret = unsafe { libbpf_sys::bpf_object__load(open.as_libbpf_object().as_ptr()) };
@@ -96,6 +100,15 @@ pub(crate) fn load(bytes: &[u8], manifest: &Manifest, options: &crate::Options, 
     // SAFETY: the object is loaded, and `open` gives it up.
     let object = unsafe { Object::from_ptr(open.take_ptr()) };
     Ok(Loaded { object, wall_offset })
+}
+
+/// Makes room for so many groups, if they are in a hash.
+fn set_groups(open: &mut OpenObject, most: u32) -> std::result::Result<(), String> {
+    let hash = |map: &libbpf_rs::OpenMapMut<'_>| map.name() == GROUPS && map.map_type() == MapType::PercpuHash;
+    match open.maps_mut().find(hash) {
+        Some(mut map) => map.set_max_entries(most).map_err(|error| format!("{most} groups: {error}")),
+        None => Ok(()),
+    }
 }
 
 /// The object's own types as a file, from which libbpf takes the places of members. They are the kernel's: the object was

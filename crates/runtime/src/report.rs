@@ -22,6 +22,8 @@ pub struct Report {
     pub misses: Misses,
     /// Windows that were seen in part.
     pub partial_windows: Vec<crate::PartialWindow>,
+    /// What the run cost, if that was asked for.
+    pub analysis: Option<crate::Analysis>,
 }
 
 /// Events that the kernel skipped the program for.
@@ -177,7 +179,8 @@ mod tests {
 
     fn check(counters: &[(&str, u64)], misses: Misses, lossless: bool, text: &str) {
         let counters = counters.iter().map(|(name, count)| (name.to_string(), *count)).collect();
-        let report = Report { ended: Ended::After, received: 1, counters, misses, partial_windows: Vec::new() };
+        let partial_windows = Vec::new();
+        let report = Report { ended: Ended::After, received: 1, counters, misses, partial_windows, analysis: None };
         assert_eq!(report.to_string(), text);
         assert_eq!(report.is_lossless(), lossless, "{text}");
     }

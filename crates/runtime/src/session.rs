@@ -3,6 +3,7 @@
 //! What must hold, in this order at the end: what the links missed is read, links go, programs under way end, what is left is
 //! handed on, the counters are read, programs and maps go.
 
+use crate::analysis::{self, Analysis};
 use crate::attach::{attach, run_once};
 use crate::load::{self, Loaded};
 use crate::quiesce::Quiesce;
@@ -19,6 +20,7 @@ use bpfquery_exec::Engine;
 use bpfquery_object::Manifest;
 use bpfquery_plan::{Datum, Source};
 use libbpf_rs::{Link, Object};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// How an object is to be run.
@@ -26,6 +28,10 @@ use std::time::Duration;
 pub struct Options {
     /// The values of the manifest's parameters, in its order.
     pub params: Vec<Datum>,
+    /// Groups that a hash holds, if it is to be another number than the object's.
+    pub max_groups: Option<u32>,
+    /// Whether runs of programs are timed, and the use of maps is looked at in the end.
+    pub analyze: bool,
     /// Whether everything that libbpf says goes to stderr.
     pub verbose: bool,
     /// Whether the object was compiled just now, by what this kernel says of itself: then nothing of that is asked again.
@@ -72,6 +78,8 @@ pub struct Session {
     quiesce: Quiesce,
     wall_offset: i64,
     live: i64,
+    /// Open while programs are timed.
+    timing: Option<OwnedFd>,
 }
 
 impl Session {
@@ -85,6 +93,7 @@ impl Session {
         let manifest = load::manifest(object)?;
         load::check(&manifest, kernel, options.compiled_here)?;
         let Loaded { object, wall_offset } = load::load(object, &manifest, options, kernel)?;
+        let timing = options.analyze.then(analysis::time_programs).transpose()?;
         let links = attach(&object, &manifest, kernel)?;
         let live = clock::monotonic_ns();
         if options.drop_privileges {
@@ -93,7 +102,7 @@ impl Session {
         let engine = Engine::new(manifest.user.clone(), options.params.clone(), wall_offset);
         let identity = kernel.identity().clone();
         let quiesce = Quiesce::of(&manifest, &identity);
-        Ok(Session { links, object, manifest, engine, identity, quiesce, wall_offset, live })
+        Ok(Session { links, object, manifest, engine, identity, quiesce, wall_offset, live, timing })
     }
 
     /// What the object says of itself: its parameters, among others, before there is a session.
@@ -135,10 +144,11 @@ impl Session {
         };
         watch.finish(ended);
         let missed = self.detach()?;
+        let analysis = self.analysis()?;
         if !matches!(ended, Ended::Limit | Ended::Reader) {
             rows.drain(receiver)?;
         }
-        self.report(ended, rows.received(), missed, Vec::new())
+        self.report(ended, rows.received(), missed, (Vec::new(), analysis))
     }
 
     fn run_groups(
@@ -158,13 +168,14 @@ impl Session {
         watch.finish(ended);
         let until = clock::monotonic_ns();
         let missed = self.detach()?;
+        let analysis = self.analysis()?;
         if ended != Ended::Reader {
             match windows {
                 Some(windows) => sweeper.sweep(windows, i64::MAX, until, receiver).map(|_| ())?,
                 None => sweeper.all(receiver)?,
             }
         }
-        self.report(ended, sweeper.received(), missed, sweeper.into_partial())
+        self.report(ended, sweeper.received(), missed, (sweeper.into_partial(), analysis))
     }
 
     /// Runs programs that have no events of their own, if that is what this query is.
@@ -186,13 +197,25 @@ impl Session {
         Ok(missed)
     }
 
-    fn report(&self, ended: Ended, received: u64, missed: u64, partial: Vec<PartialWindow>) -> Result<Report> {
+    /// What the run has cost, before what is left in the maps is taken out.
+    fn analysis(&self) -> Result<Option<Analysis>> {
+        self.timing.is_some().then(|| analysis::of(&self.object, &self.manifest)).transpose()
+    }
+
+    fn report(
+        &self,
+        ended: Ended,
+        received: u64,
+        missed: u64,
+        (partial_windows, analysis): (Vec<PartialWindow>, Option<Analysis>),
+    ) -> Result<Report> {
         Ok(Report {
             ended,
             received,
             counters: counters(&self.object, &self.manifest)?,
             misses: misses::all(&self.object, &self.manifest, &self.identity, missed),
-            partial_windows: partial,
+            partial_windows,
+            analysis,
         })
     }
 }

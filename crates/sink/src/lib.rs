@@ -4,7 +4,7 @@
 //! - A value is written as it is or not at all: integers of any width digit by digit, no time rounded (the table cuts an
 //!   interval to three digits behind the point, the other formats write all of its nanoseconds).
 //! - What a table prints of a query's data cannot steer the terminal.
-//! - A batch that was taken is written and flushed before the call returns; an error of the writer comes back as it is, so
+//! - A batch of a stream is written and flushed before the call returns; an error of the writer comes back as it is, so
 //!   that a closed pipe (`ErrorKind::BrokenPipe`) can be told from a full disk.
 //!
 //! Not checked: that every batch has the schema that the sink was made with; a batch that has not is an error or looks odd.
@@ -26,7 +26,8 @@ use std::io::{self, Write};
 
 /// Where a query's rows go.
 pub trait Sink {
-    /// Writes a batch: some rows of a stream, the rows of one window, or the whole result.
+    /// Writes a batch: some rows of a stream, the rows of one window, or a part of a bounded result, which a table holds back until
+    /// it ends.
     ///
     /// # Errors
     /// The writer's own; after one the sink is of no use.
@@ -60,7 +61,7 @@ pub enum Emission {
     Rows,
     /// A stream of windows; a batch is the groups of one.
     Windows,
-    /// A bounded result; a batch is all of it.
+    /// A bounded result; its batches are all of it.
     Whole,
 }
 

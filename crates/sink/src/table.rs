@@ -15,6 +15,8 @@ pub(crate) struct Table<'a> {
     columns: Vec<Column>,
     emission: Emission,
     started: bool,
+    /// A bounded result so far: it is printed when its widest values are known.
+    waiting: Vec<RecordBatch>,
     page: String,
     out: Box<dyn Write + 'a>,
 }
@@ -23,8 +25,6 @@ struct Column {
     /// Escaped.
     name: String,
     right: bool,
-    /// The least width.
-    least: usize,
     /// The width so far.
     width: usize,
 }
@@ -43,15 +43,12 @@ struct Grid {
 impl<'a> Table<'a> {
     pub(crate) fn new(schema: &SchemaRef, emission: Emission, out: Box<dyn Write + 'a>) -> Table<'a> {
         let columns = schema.fields().iter().map(|field| Column::new(field, emission)).collect();
-        Table { columns, emission, started: false, page: String::new(), out }
+        Table { columns, emission, started: false, waiting: Vec::new(), page: String::new(), out }
     }
 
     /// Makes each column as wide as these values need.
     fn widen(&mut self, grid: &Grid) {
         for (index, column) in self.columns.iter_mut().enumerate() {
-            if self.emission == Emission::Whole {
-                column.width = column.least;
-            }
             let widest = (0..grid.rows).map(|row| grid.width(row, index)).max();
             column.width = column.width.max(widest.unwrap_or(0));
         }
@@ -108,6 +105,25 @@ impl<'a> Table<'a> {
         self.page.truncate(self.page.trim_end_matches(' ').len());
     }
 
+    /// All of a bounded result, a batch at a time: values as text take many times their room.
+    fn whole(&mut self) -> io::Result<()> {
+        let batches = std::mem::take(&mut self.waiting);
+        for batch in &batches {
+            self.widen(&Grid::new(batch)?);
+        }
+        self.header();
+        let mut rows = 0;
+        for batch in batches {
+            let grid = Grid::new(&batch)?;
+            (0..grid.rows).for_each(|row| self.row(&grid, row));
+            rows += grid.rows;
+            self.out.write_all(self.page.as_bytes())?;
+            self.page.clear();
+        }
+        self.footer(rows);
+        self.send()
+    }
+
     fn footer(&mut self, rows: usize) {
         let noun = if rows == 1 { "row" } else { "rows" };
         self.page.push_str(&format!("({rows} {noun})\n"));
@@ -122,29 +138,26 @@ impl<'a> Table<'a> {
 
 impl Sink for Table<'_> {
     fn batch(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        let grid = Grid::new(batch)?;
-        let whole = self.emission == Emission::Whole;
-        self.widen(&grid);
-        if whole && self.started {
-            self.page.push('\n');
+        if self.emission == Emission::Whole {
+            self.waiting.push(batch.clone());
+            return Ok(());
         }
-        if whole || !self.started {
+        let grid = Grid::new(batch)?;
+        self.widen(&grid);
+        if !self.started {
             self.header();
         }
         (0..grid.rows).for_each(|row| self.row(&grid, row));
-        if whole {
-            self.footer(grid.rows);
-        }
         self.started = true;
         self.send()
     }
 
     fn finish(&mut self) -> io::Result<()> {
+        if self.emission == Emission::Whole {
+            return self.whole();
+        }
         if !self.started {
             self.header();
-            if self.emission == Emission::Whole {
-                self.footer(0);
-            }
         }
         self.send()
     }
@@ -156,7 +169,7 @@ impl Column {
         text::escape(&mut name, field.name());
         let usual = if emission == Emission::Whole { 0 } else { usual_width(field) };
         let least = text::width(&name).max(usual);
-        Column { name, right: is_right_aligned(field), least, width: least }
+        Column { name, right: is_right_aligned(field), width: least }
     }
 }
 

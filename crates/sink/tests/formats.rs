@@ -115,18 +115,14 @@ fn a_bounded_table_is_as_wide_as_its_values() {
 }
 
 #[test]
-fn each_bounded_result_has_its_own_widths() {
-    let batches = [comms(&[Some(1234567)], &[Some("日本")]), comms(&[Some(1)], &[Some("a")])];
+fn all_batches_of_a_bounded_result_have_one_width() {
+    let batches = [comms(&[Some(1)], &[Some("a")]), comms(&[Some(1234567)], &[Some("日本")])];
     let expect = "
    pid   | comm
 ---------+------
+       1 | a
  1234567 | 日本
-(1 row)
-
- pid | comm
------+------
-   1 | a
-(1 row)
+(2 rows)
 ";
     check(Format::Table, Emission::Whole, &batches, &expect[1..]);
 }

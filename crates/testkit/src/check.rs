@@ -155,7 +155,7 @@ pub(crate) fn options(case: &Case) -> Result<Options, String> {
         None => None,
     };
     let keep_hook = case.directives.args.iter().any(|arg| arg == "--keep-hook");
-    Ok(Options { target, pid, keep_hook })
+    Ok(Options { target, pid, keep_hook, ..Options::default() })
 }
 
 /// The values that follow an option.

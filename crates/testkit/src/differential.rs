@@ -110,7 +110,7 @@ pub struct Process {
 }
 
 fn compiled(sql: &str, kernel: &dyn Kernel, target: Target) -> Result<Compiled, String> {
-    compile(sql, kernel, Options { target, pid: None, keep_hook: false })
+    compile(sql, kernel, Options { target, ..Options::default() })
         .map_err(|failure| format!("{sql}\n{}", render(&failure, sql)))
 }
 

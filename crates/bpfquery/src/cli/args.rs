@@ -99,6 +99,9 @@ pub(crate) struct RunArgs {
     /// Set a parameter: `:name` in the query; may be repeated
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     pub(crate) params: Vec<(String, String)>,
+    /// Make room for so many groups in a hash; where they are slots of an array there is room for all
+    #[arg(long, value_name = "N", value_parser = groups())]
+    pub(crate) max_groups: Option<u32>,
     /// Fail with exit code 4 if anything was lost, or may have been
     #[arg(long)]
     pub(crate) strict: bool,
@@ -132,19 +135,38 @@ pub(crate) struct CompileArgs {
     /// Attach to each relation as it is named, not to a cheaper hook of the same events; for comparisons
     #[arg(long, hide = true)]
     pub(crate) keep_hook: bool,
+    /// Make room for so many groups, as for run
+    #[arg(long, value_name = "N", value_parser = groups())]
+    pub(crate) max_groups: Option<u32>,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  bpfquery explain --stage plan -e 'select comm, count(*) from sched_switch group by comm'
+  bpfquery explain -e 'select comm, count(*) from sched_switch group by comm'
+  bpfquery explain --analyze --for 2s -e 'select comm, count(*) from sched_switch group by comm'
   bpfquery explain --stage all --target k.snap q.sql")]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) source: Source,
-    /// At which stage to stop; `all` shows one after the other
-    #[arg(long, value_name = "STAGE", default_value = "plan", value_parser = stages())]
-    pub(crate) stage: Stages,
+    /// At which stage to stop; `all` shows one after the other. Without, the plan and the memory that its maps take
+    #[arg(long, value_name = "STAGE", value_parser = stages())]
+    pub(crate) stage: Option<Stages>,
+    /// Run the query, and tell what its programs and maps cost instead of its rows
+    #[arg(long, conflicts_with_all = ["stage", "target"])]
+    pub(crate) analyze: bool,
+    /// End --analyze after this time
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, requires = "analyze")]
+    pub(crate) duration: Option<Duration>,
+    /// Start this command once the query is live, and end with it, as for run
+    #[arg(short = 'c', long = "command", value_name = "COMMAND", value_parser = words, requires = "analyze")]
+    pub(crate) command: Option<Words>,
+    /// Set a parameter, as for run
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter, requires = "analyze")]
+    pub(crate) params: Vec<(String, String)>,
+    /// Make room for so many groups, as for run
+    #[arg(long, value_name = "N", value_parser = groups())]
+    pub(crate) max_groups: Option<u32>,
     /// For which kernels, as for compile
     #[arg(long, value_name = "this|portable|FILE.snap", default_value = "this")]
     pub(crate) target: Target,
@@ -252,6 +274,11 @@ fn stages() -> impl TypedValueParser<Value = Stages> {
     let named = |name: String| Stage::ALL.into_iter().find(|stage| stage.name() == name);
     let names = Stage::ALL.map(Stage::name).into_iter().chain(["all"]);
     PossibleValuesParser::new(names).map(move |name| named(name).map_or(Stages::All, Stages::One))
+}
+
+/// A hash of more entries has more buckets than the kernel takes on any machine (htab_map_alloc, kernel/bpf/hashtab.c, Linux 5.10).
+fn groups() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=1 << 28)
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

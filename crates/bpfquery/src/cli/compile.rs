@@ -7,7 +7,7 @@ use bpfquery::Options;
 pub(crate) fn run(args: &CompileArgs) -> Result {
     let sql = input::sql(&args.source)?;
     let (kernel, target) = input::kernel(&args.target)?;
-    let options = Options { target, pid: None, keep_hook: args.keep_hook };
+    let options = Options { target, pid: None, keep_hook: args.keep_hook, max_groups: args.max_groups };
     let compiled = bpfquery::compile(&sql, &*kernel, options).map_err(|failure| Stop::Failed(failure, sql))?;
     output::file(&args.output, &compiled.object)
 }

@@ -6,6 +6,7 @@ mod output;
 mod params;
 mod timings;
 
+mod analyze;
 mod compile;
 mod describe;
 mod doctor;

@@ -25,7 +25,12 @@ pub(crate) fn run(args: &RunArgs) -> Result {
     let kernel = Live::new().mapping(bpfquery_runtime::map);
     let (object, compiled_here) = match input::input(&args.source)? {
         Input::Sql(sql) => {
-            let options = bpfquery::Options { target: Target::This, pid: args.pid, keep_hook: args.keep_hook };
+            let options = bpfquery::Options {
+                target: Target::This,
+                pid: args.pid,
+                keep_hook: args.keep_hook,
+                max_groups: args.max_groups,
+            };
             (compile(&sql, &kernel, options).map_err(|failure| Stop::Failed(failure, sql))?.object, true)
         }
         Input::Object(_) if args.pid.is_some() => return Err(usage("-p works on SQL, and this is an object").into()),
@@ -56,7 +61,8 @@ fn open(
     let mut given = args.params.clone();
     given.extend(command.map(|command| (COMMAND_PID.to_string(), command.pid().to_string())));
     let params = values(&manifest.params, &given)?;
-    let options = Options { params, verbose: args.verbose, compiled_here, drop_privileges: true };
+    let (max_groups, verbose) = (args.max_groups, args.verbose);
+    let options = Options { params, max_groups, verbose, compiled_here, drop_privileges: true, analyze: false };
     Ok(Session::open(object, kernel, &options)?)
 }
 

@@ -169,7 +169,7 @@ fn queries(cases: &Path) -> Result<BTreeMap<String, String>, String> {
 
 /// Compiles a query for the running kernel, loads it and counts.
 fn entry(sql: &str, kernel: &Live, features: &Features) -> Result<Option<Entry>, String> {
-    let compiled = match compile(sql, kernel, Options { target: Target::This, pid: None, keep_hook: false }) {
+    let compiled = match compile(sql, kernel, Options { target: Target::This, ..Options::default() }) {
         Ok(compiled) => compiled,
         Err(Failure::Query(diagnostic)) => return Ok(Some(Entry::Refused(diagnostic.code.0.to_string()))),
         Err(failure) => return Err(bpfquery_diag::render(&failure, sql)),

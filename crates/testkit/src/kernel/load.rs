@@ -15,7 +15,7 @@ use std::os::fd::AsFd;
 pub(crate) fn load(case: &Case, kernel: &Live, features: &Features) -> Verdict {
     let sql = with_pids(&case.sql, &PIDS);
     for target in [Target::This, Target::Portable] {
-        let compiled = match compile(&sql, kernel, Options { target, pid: None, keep_hook: false }) {
+        let compiled = match compile(&sql, kernel, Options { target, ..Options::default() }) {
             Ok(compiled) => compiled,
             Err(failure) => return refused(&failure, &sql),
         };

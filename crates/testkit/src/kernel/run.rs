@@ -48,7 +48,8 @@ struct Nature {
 }
 
 fn nature(sql: &str, kernel: &Live, args: &[String]) -> Result<Nature, String> {
-    let options = Options { target: Target::This, pid: None, keep_hook: args.iter().any(|arg| arg == "--keep-hook") };
+    let options =
+        Options { target: Target::This, keep_hook: args.iter().any(|arg| arg == "--keep-hook"), ..Options::default() };
     let compiled = compile(sql, kernel, options).map_err(|failure| bpfquery_diag::render(&failure, sql))?;
     let hooks: Vec<Hook> = compiled.split.kernel.iter().map(|part| part.relation.hook.clone()).collect();
     let once = hooks.iter().all(|hook| *hook == Hook::Once);

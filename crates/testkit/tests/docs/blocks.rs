@@ -95,7 +95,7 @@ impl Reader {
     }
 
     fn compile(&mut self, sql: &str) -> Result<Result<Compiled, String>, String> {
-        let options = Options { target: Target::Portable, pid: None, keep_hook: false };
+        let options = Options { target: Target::Portable, ..Options::default() };
         Ok(compile(sql, self.snapshots.get("small")?, options).map_err(|failure| render(&failure, sql)))
     }
 
