@@ -25,7 +25,9 @@ pub fn column_nullable(column: &Column) -> bool {
         },
         // Text in the record is copied by a probe read; scalars are loads that the verifier has checked.
         Access::Context { .. } => column.ty.is_text(),
-        Access::DataLocation { .. } | Access::Member { .. } => true,
+        // The kernel has just copied it from there.
+        Access::Member { .. } => column.ty.is_text(),
+        Access::DataLocation { .. } => true,
         // Nobody asks.
         Access::Unreachable => true,
         Access::Held { null_bit, .. } => null_bit.is_some(),

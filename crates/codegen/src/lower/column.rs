@@ -43,7 +43,7 @@ impl<'a> Lowerer<'a> {
         match &column.access {
             Access::Builtin(builtin) => self.builtin(*builtin, null),
             Access::Context { offset, size } => self.context_field(&column.ty, *offset, *size),
-            Access::Member { offset, path } => self.member(column, *offset, path, null),
+            Access::Member { offset, path } => self.member(column, *offset, path),
             Access::Held { .. } => self.held_scalar(column, null),
             Access::DataLocation { .. } => Err(Failure::bug("lower", format!("{} as a number", column.name))),
             Access::Unreachable => Err(unreachable(column)),
@@ -61,13 +61,13 @@ impl<'a> Lowerer<'a> {
     }
 
     /// A field of the struct that a pointer in the context leads to, read once on each path.
-    fn member(&mut self, column: &Column, offset: u16, path: &FieldPath, null: Block) -> Result<Value> {
+    fn member(&mut self, column: &Column, offset: u16, path: &FieldPath) -> Result<Value> {
         let key = format!("{:?}", column.access);
         if let Some(value) = self.known(&key) {
             return Ok(value);
         }
         let base = self.context_field(&SqlType::U64, offset, 8)?;
-        let value = self.read_field(Helper::ProbeReadKernel, base, path, &column.ty, null)?;
+        let value = self.read_sure_field(base, path, &column.ty)?;
         self.remember(key, value);
         Ok(value)
     }

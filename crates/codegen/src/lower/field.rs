@@ -84,8 +84,24 @@ impl Lowerer<'_> {
         };
         let (buffer, failed) = self.read_word(reader, base, path, matches!(ty, SqlType::Pointer { .. }));
         self.check_fault(failed, null);
+        Ok(self.field_of_word(buffer, path, signed))
+    }
+
+    /// The same of a struct that the kernel itself has just read from, so that the read cannot fail; if it did, the helper would
+    /// leave 0 (bpf_probe_read_kernel_common, kernel/trace/bpf_trace.c).
+    pub(super) fn read_sure_field(&mut self, base: Value, path: &FieldPath, ty: &SqlType) -> Result<Value> {
+        let Some((_, signed)) = ty.scalar() else {
+            return Err(Failure::bug("lower", format!("field {} as {ty}", path.text)));
+        };
+        let pointer = matches!(ty, SqlType::Pointer { .. });
+        let (buffer, _) = self.read_word(Helper::ProbeReadKernel, base, path, pointer);
+        Ok(self.field_of_word(buffer, path, signed))
+    }
+
+    /// The field's value in the word that was read.
+    fn field_of_word(&mut self, buffer: Value, path: &FieldPath, signed: bool) -> Value {
         let word = self.build.load(Access::U64, buffer, 0);
-        Ok(match path.shifts {
+        match path.shifts {
             Some((left, right)) => {
                 let left = self.core(path, CoreWhat::LshiftU64, left);
                 let right = self.core(path, CoreWhat::RshiftU64, right);
@@ -98,7 +114,7 @@ impl Lowerer<'_> {
                 self.shift_pair(word, left, right, true)
             }
             None => word,
-        })
+        }
     }
 
     /// Reads a field's bytes into a word; the second value is negative if that failed.
