@@ -24,6 +24,8 @@ const GROWING_FOR: &str = "linux-6.12";
 pub(crate) struct Times {
     /// Of each case that compiles, by its name, the longest first.
     pub(crate) cases: Vec<(String, f64)>,
+    /// Cases that do not compile, and why.
+    pub(crate) failed: Vec<(String, String)>,
     /// Of queries that grow: what grows, and a time for each of [`SIZES`].
     pub(crate) growing: Vec<(&'static str, Vec<f64>)>,
 }
@@ -40,8 +42,10 @@ pub(crate) fn measure(cases: &Path) -> Result<Times, String> {
     let mut times = Times::default();
     for case in read_all(cases)?.iter().filter(|case| case.section("error").is_none()) {
         let kernel = snapshots.get(case.directives.snapshot.as_deref().unwrap_or("small"))?;
-        let ms = least_ms(&with_pids(&case.sql, &PIDS), kernel).map_err(|error| format!("{}: {error}", case.name))?;
-        times.cases.push((case.name.clone(), ms));
+        match least_ms(&with_pids(&case.sql, &PIDS), kernel) {
+            Ok(ms) => times.cases.push((case.name.clone(), ms)),
+            Err(error) => times.failed.push((case.name.clone(), error)),
+        }
     }
     times.cases.sort_by(|a, b| b.1.total_cmp(&a.1));
     let kernel = snapshots.get(GROWING_FOR)?;

@@ -18,6 +18,7 @@ mod tracer;
 mod load;
 
 mod events;
+mod keys;
 mod start;
 mod stream;
 
@@ -83,6 +84,11 @@ enum Command {
         #[command(flatten)]
         setting: Setting,
     },
+    /// How long a million groups take to be read.
+    Keys {
+        #[command(flatten)]
+        setting: Setting,
+    },
     /// How long compiling takes.
     Compile {
         /// The directory of cases.
@@ -116,6 +122,7 @@ fn main() -> ExitCode {
         Command::Events { setting, names } => setting.lab().and_then(|lab| Ok(events(&lab, &names)?.join("\n"))),
         Command::Start { setting } => setting.lab().and_then(|lab| starts(&lab)),
         Command::Stream { setting } => setting.lab().and_then(|lab| Ok(page::streams(&stream::measure(&lab)?))),
+        Command::Keys { setting } => setting.lab().and_then(|lab| Ok(page::keys(&keys::measure(&lab)?))),
         Command::Compile { cases } => compile::measure(&cases).map(|times| page::compile_times(&times)),
         Command::Page { setting, machine, part, cases, figures } => {
             setting.lab().and_then(|lab| whole(&lab, &machine, &part, &cases, &figures))
@@ -168,6 +175,7 @@ fn whole(lab: &Lab, machine: &str, parts: &[PathBuf], cases: &Path, figures: &Pa
     let head = format!("# Benchmarks\n\nWritten by `make bench`: run it to have your machine's.\n{machine}\n");
     let [events, instructions, reasons] = events(lab, &[])?;
     let mut sections = vec![head, events, starts(lab)?, page::streams(&stream::measure(lab)?)];
+    sections.push(page::keys(&keys::measure(lab)?));
     sections.push(page::compile_times(&compile::measure(cases)?));
     sections.push(instructions);
     for part in parts {

@@ -4,6 +4,7 @@ use crate::compile::{SIZES, Times};
 use crate::events::{Cost, Form};
 use crate::figures::{ends, median};
 use crate::instructions::{Listing, Programs};
+use crate::keys;
 use crate::start::{Run, Start};
 use crate::stream::{Reached, Reader};
 use crate::workload::Workload;
@@ -217,6 +218,38 @@ own time for each.
     text
 }
 
+/// Readers of a million groups.
+pub(crate) fn keys(readers: &[keys::Reader]) -> String {
+    let mut text = "\
+## A million groups
+
+`select args.pid as number, count(*) from tracepoint.syscalls.sys_enter_getpgid group by number` with a million numbers, to a file: from
+SIGINT to the last row, and the reader's peak memory. bpfquery should take no longer than C, which prints no more than it must, and
+less than 60 MB.
+
+| reader | last row after | ratio | memory |
+|---|--:|--:|--:|
+"
+    .to_string();
+    let usual = readers.get(1).and_then(keys::Reader::medians);
+    for (at, reader) in readers.iter().enumerate() {
+        match (&reader.error, reader.medians()) {
+            (None, Some((seconds, memory))) => {
+                let ratio = usual.map_or(0.0, |(usual, _)| seconds / usual);
+                let bold = |text: String, missed: bool| if at == 0 && missed { format!("**{text}**") } else { text };
+                let ratio = bold(format!("{ratio:.2}"), ratio > 1.0);
+                let memory = bold(format!("{memory:.0} MiB"), memory * 1.048_576 > 60.0);
+                let _ = writeln!(text, "| {} | {seconds:.2} s | {ratio} | {memory} |", reader.title);
+            }
+            (error, _) => {
+                let error = error.as_deref().map_or(String::new(), short);
+                let _ = writeln!(text, "| {} | not measured: {error} | | |", reader.title);
+            }
+        }
+    }
+    text
+}
+
 /// The most ms that a case should take from SQL to ELF.
 const COMPILE_MS: f64 = 2.0;
 
@@ -237,6 +270,9 @@ From SQL text to the object's bytes, for a pinned kernel that is in memory: the 
         all.len(),
         median(&all).unwrap_or_default()
     );
+    for (name, error) in &times.failed {
+        let _ = writeln!(text, "| {name} | not compiled: {} |", short(error));
+    }
     for (name, ms) in times.cases.iter().take(5) {
         let mark = if *ms > COMPILE_MS { "**" } else { "" };
         let _ = writeln!(text, "| {name} | {mark}{ms:.2}{mark} |");

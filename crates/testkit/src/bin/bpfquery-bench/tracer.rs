@@ -64,7 +64,12 @@ impl Tracer {
 
     /// Ends it by SIGINT; what it said after it was attached. bpftrace now and then waits for its child instead: it is told
     /// again each second.
-    pub(crate) fn stop(mut self) -> Result<String, String> {
+    pub(crate) fn stop(self) -> Result<String, String> {
+        self.stop_watching(|_| ())
+    }
+
+    /// The same; `watch` is called with its process while it ends.
+    pub(crate) fn stop_watching(mut self, mut watch: impl FnMut(u32)) -> Result<String, String> {
         let began = Instant::now();
         let mut told = 0;
         let status = loop {
@@ -72,6 +77,7 @@ impl Tracer {
                 self.signal(Signal::SIGINT);
                 told += 1;
             }
+            watch(self.child.id());
             match self.child.try_wait() {
                 Ok(Some(status)) => break status,
                 Ok(None) if began.elapsed() < LIMIT => std::thread::sleep(Duration::from_millis(1)),
