@@ -1,7 +1,8 @@
 //! Conditions as branches: where to go when true, when false, when NULL.
 
-use super::Lowerer;
+use super::{Lowerer, key};
 use crate::ir::{Block, Cond, Value};
+use bpfquery_catalog::SqlType;
 use bpfquery_diag::{Failure, Result};
 use bpfquery_plan::{CompareOp, Datum, Expr, ExprKind, UnaryOp};
 
@@ -54,12 +55,14 @@ impl Lowerer<'_> {
             let ways = if negated { Ways { yes: to.no, no: yes, null } } else { Ways { yes, no: to.no, null } };
             this.ways(expr, ways)
         };
+        // x = 1 OR x = 2: where x is NULL all operands are.
+        let together = is_null_at_once(list);
         let mut unknown: Option<Block> = None;
         for (i, expr) in list.iter().enumerate() {
             let last = i + 1 == list.len();
             let next = if last { to.yes } else { self.build.block() };
             let next_unknown = match to.null {
-                null if last || null == to.no => null,
+                null if last || together || null == to.no => null,
                 // Where NULL and true go the same way, the chain goes on as if the operand had been true.
                 null if null == to.yes => next,
                 _ => self.build.block(),
@@ -80,7 +83,7 @@ impl Lowerer<'_> {
     fn is_null(&mut self, operand: &Expr, to: Ways) -> Result<()> {
         if operand.ty.is_text() {
             self.text(operand, false, to.yes)?;
-        } else if operand.ty == bpfquery_catalog::SqlType::Null {
+        } else if operand.ty == SqlType::Null {
             self.build.jump(to.yes, &[]);
             return Ok(());
         } else if operand.ty.scalar().is_some() {
@@ -122,6 +125,23 @@ impl Lowerer<'_> {
         self.build.branch(Cond::Slt, side, zero, if holds { to.yes } else { to.no }, go_on);
         self.build.switch_to(go_on);
     }
+}
+
+/// Whether all operands compare one expression with constants, and are NULL where that is NULL and nowhere else.
+fn is_null_at_once(list: &[Expr]) -> bool {
+    let subject = |expr: &Expr| match &expr.kind {
+        ExprKind::Compare(CompareOp::Eq | CompareOp::Ne, a, b) => match (&b.kind, &a.ty) {
+            // A constant that fills the width asks for what may have been cut.
+            (ExprKind::Literal(Datum::Text(text)), SqlType::Text { width }) => {
+                (text.len() + 1 < *width as usize).then(|| key(a))
+            }
+            (ExprKind::Literal(Datum::Int(_)), _) => Some(key(a)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let first = list.first().and_then(subject);
+    first.is_some() && list.iter().skip(1).all(|expr| subject(expr) == first)
 }
 
 /// What a 64-bit register may hold of an expression, as comparisons care.

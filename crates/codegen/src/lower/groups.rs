@@ -12,6 +12,7 @@ use bpfquery_catalog::SqlType;
 use bpfquery_diag::{Failure, Result};
 use bpfquery_isa::Helper;
 use bpfquery_plan::{Axis, Expr, ExprKind, Field, Layout, Slot, SlotOp, Store, Stored};
+use std::collections::BTreeMap;
 
 /// BPF_NOEXIST: the entry is made only if nobody else made it meanwhile.
 const NOEXIST: i64 = 1;
@@ -226,15 +227,16 @@ impl Lowerer<'_> {
     /// Updates all slots. Those with the same filter and input share one evaluation. A `Count` that guards `Min` and `Max` comes
     /// after them, because it tells them whether there is something to compare with: it has their input, or none.
     fn update(&mut self, state: &Layout, slots: &[Slot], entry: Value) -> Result<()> {
-        let mut done = vec![false; slots.len()];
+        let evaluations: Vec<Evaluation> = slots.iter().map(evaluation).collect();
+        let mut alike: BTreeMap<&Evaluation, Vec<usize>> = BTreeMap::new();
+        for (i, evaluation) in evaluations.iter().enumerate() {
+            alike.entry(evaluation).or_default().push(i);
+        }
         let (with_input, without): (Vec<usize>, Vec<usize>) = (0..slots.len()).partition(|&i| slots[i].input.is_some());
         for first in with_input.into_iter().chain(without) {
-            if done[first] {
-                continue;
-            }
-            let mut same: Vec<usize> = (first..slots.len()).filter(|&i| shares(&slots[first], &slots[i])).collect();
+            // The first of those that are alike updates them all.
+            let Some(mut same) = alike.remove(&evaluations[first]) else { continue };
             same.sort_by_key(|&i| slots[i].op == SlotOp::Count);
-            same.iter().for_each(|&i| done[i] = true);
             let skip = self.build.block();
             self.update_shared(state, slots, &same, entry, skip)?;
             self.build.jump(skip, &[]);
@@ -395,8 +397,9 @@ pub(super) fn fills(layout: &Layout, field: &Field, value: &Expr) -> Option<u32>
     (last && fits).then_some(room)
 }
 
-/// Whether two slots have the same filter and the same input.
-fn shares(a: &Slot, b: &Slot) -> bool {
-    let text = |expr: &Option<Expr>| expr.as_ref().map(key);
-    text(&a.filter) == text(&b.filter) && text(&a.input) == text(&b.input)
+/// A slot's filter and input, as texts: slots in which they are the same share one evaluation.
+type Evaluation = (Option<String>, Option<String>);
+
+fn evaluation(slot: &Slot) -> Evaluation {
+    (slot.filter.as_ref().map(key), slot.input.as_ref().map(key))
 }

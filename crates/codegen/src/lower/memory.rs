@@ -6,12 +6,15 @@
 
 use super::Lowerer;
 use crate::ir::{Access, BinOp, MapData, MapId, MapKind, SlotId, Value};
+use bpfquery_diag::{Result, Unsupported};
 use bpfquery_isa::Helper;
 
 /// Bytes of stack that buffers may take together.
 const STACK: u32 = 352;
-/// Buffers of up to so many bytes stay on the stack even when others leave it.
+/// Buffers of up to so many bytes stay on the stack even when others leave it, if they fit without these.
 const SMALL: u32 = 64;
+/// PCPU_MIN_UNIT_SIZE, include/linux/percpu.h, Linux 6.12: the longest value of a per-CPU array.
+const MOST: u32 = 32 << 10;
 
 /// What the whole function needs, as the first try found it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,14 +23,20 @@ pub(super) struct Plan {
     scratch: u32,
     /// Whether it is needed before the filters have passed.
     early: bool,
+    /// Buffers of up to so many bytes stay on the stack.
+    stays: u32,
 }
 
 /// Where buffers come from.
 pub(super) struct Buffers {
     plan: Plan,
     total: u32,
+    /// Bytes of the buffers that are not small, and whether one of them is needed before the filters have passed.
     large: u32,
     large_early: bool,
+    /// The same of the small ones.
+    small: u32,
+    small_early: bool,
     filtered: bool,
     base: Option<Value>,
     next: u32,
@@ -36,12 +45,36 @@ pub(super) struct Buffers {
 
 impl Buffers {
     pub(super) fn new(plan: Plan) -> Buffers {
-        Buffers { plan, total: 0, large: 0, large_early: false, filtered: false, base: None, next: 0, word: None }
+        Buffers {
+            plan,
+            total: 0,
+            large: 0,
+            large_early: false,
+            small: 0,
+            small_early: false,
+            filtered: false,
+            base: None,
+            next: 0,
+            word: None,
+        }
     }
 
     /// What the next try must plan for, if the stack did not do.
-    pub(super) fn needed(&self) -> Option<Plan> {
-        (self.total > STACK).then_some(Plan { scratch: self.large, early: self.large_early })
+    pub(super) fn needed(&self) -> Result<Option<Plan>> {
+        let large = Plan { scratch: self.large, early: self.large_early, stays: SMALL };
+        let all = Plan { scratch: self.large + self.small, early: self.large_early || self.small_early, stays: 0 };
+        let plan = match self.total {
+            0..=STACK => return Ok(None),
+            total if total - self.large <= STACK => large,
+            _ => all,
+        };
+        if plan.scratch > MOST {
+            return Err(Unsupported::new(format!("{} bytes of texts at once", plan.scratch))
+                .detail(format!("a value of a per-CPU array has at most {MOST}"))
+                .help("read fewer or shorter texts in one query")
+                .into());
+        }
+        Ok(Some(plan))
     }
 }
 
@@ -87,12 +120,16 @@ impl Lowerer<'_> {
     pub(super) fn buffer(&mut self, name: &str, size: u32) -> Value {
         let size = size.next_multiple_of(8);
         self.memory.total += size;
+        let early = !self.memory.filtered;
         if size > SMALL {
             self.memory.large += size;
-            self.memory.large_early |= !self.memory.filtered;
+            self.memory.large_early |= early;
+        } else {
+            self.memory.small += size;
+            self.memory.small_early |= early;
         }
         match self.memory.base {
-            Some(base) if size > SMALL => {
+            Some(base) if size > self.memory.plan.stays => {
                 let offset = self.memory.next;
                 self.memory.next += size;
                 if offset == 0 { base } else { self.build.bin_imm(BinOp::Add, base, i64::from(offset)) }

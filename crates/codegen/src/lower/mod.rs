@@ -185,7 +185,7 @@ impl<'a> Lowerer<'a> {
 
     fn run(mut self) -> Result<(Lowered, Globals, Option<memory::Plan>)> {
         self.fragment()?;
-        let needed = self.memory.needed();
+        let needed = self.memory.needed()?;
         let mut func = self.build.finish();
         // A NULL literal, or a condition that cannot be NULL, leaves blocks behind that nothing goes to.
         crate::passes::cfg::remove_unreachable(&mut func);

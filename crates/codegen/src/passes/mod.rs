@@ -17,6 +17,7 @@ pub mod merge;
 pub mod offset;
 pub mod params;
 mod ranges;
+pub mod search;
 pub mod sink;
 pub mod slots;
 pub mod stores;
@@ -50,9 +51,10 @@ pub const SIMPLIFY: &[(&str, Pass)] = &[
     ("dce", dce::run),
 ];
 
-/// Once, when the shape stands: stores that nobody reads, those side by side, what only they needed, then the rest to
+/// Once, when the shape stands: searches in long chains, stores that nobody reads, those side by side, what only they needed, then the rest to
 /// where it is needed, and counters to the ends of their blocks.
 pub const FINISH: &[(&str, Pass)] = &[
+    ("search", search::run),
     ("stores", stores::run),
     ("widen", widen::run),
     ("dce", dce::run),
