@@ -15,9 +15,7 @@ use crate::ir::{Access, Block, Cond, MapData, MapId, MapKind, Value};
 use bpfquery_catalog::{Access as Fetch, Column};
 use bpfquery_diag::{Failure, Result};
 use bpfquery_isa::Helper;
-use bpfquery_plan::{
-    Expr, Field, HELD_NOTHING, HELD_REJECTED, HELD_ROW, HeldStore, Layout, Matched,
-};
+use bpfquery_plan::{Expr, Field, HELD_NOTHING, HELD_REJECTED, HELD_ROW, HeldStore, Layout, Matched};
 
 /// BPF_ANY and BPF_NOEXIST, include/uapi/linux/bpf.h.
 const ANY: i64 = 0;

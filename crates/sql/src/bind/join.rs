@@ -15,7 +15,10 @@ pub(super) fn check(sides: &[Side<'_>], join: &Join) -> Result<()> {
     let [held, probe] = sides else { return Err(Failure::bug("bind", "a join of other than two relations")) };
     for side in sides {
         if let (Some(_), Some(from)) = (&side.syscall, side.from) {
-            let fact = format!("{} is a join already, and a join of more than two relations is not supported yet", side.relation.name);
+            let fact = format!(
+                "{} is a join already, and a join of more than two relations is not supported yet",
+                side.relation.name
+            );
             return Err(Diagnostic::new("unsupported", from.span, fact)
                 .help("join its events: tracepoint.syscalls.sys_enter_NAME, tracepoint.syscalls.sys_exit_NAME")
                 .into());

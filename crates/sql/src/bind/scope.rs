@@ -69,7 +69,9 @@ impl<'a> Scope<'a> {
             2.. if !merged => Err(self.ambiguous(first, rest)),
             0 if found.len() > 1 => Err(self.in_neither(first, found)),
             0 => found.swap_remove(0),
-            _ => found.into_iter().rfind(std::result::Result::is_ok).unwrap_or_else(|| Err(self.ambiguous(first, rest))),
+            _ => {
+                found.into_iter().rfind(std::result::Result::is_ok).unwrap_or_else(|| Err(self.ambiguous(first, rest)))
+            }
         }
     }
 
@@ -78,7 +80,10 @@ impl<'a> Scope<'a> {
         let name = rest.iter().fold(first.text.clone(), |all, name| format!("{all}.{}", name.text));
         let each = self.sides.iter().filter_map(Side::name).map(|side| format!("{side}.{name}"));
         let fact = format!("column \"{name}\" is ambiguous: both relations have it");
-        Box::new(Diagnostic::new("ambiguous-name", span, fact).help(format!("write {}", each.collect::<Vec<_>>().join(" or "))))
+        Box::new(
+            Diagnostic::new("ambiguous-name", span, fact)
+                .help(format!("write {}", each.collect::<Vec<_>>().join(" or "))),
+        )
     }
 
     /// What the side says that is nearer to knowing the name.
