@@ -19,11 +19,12 @@ typedef _Bool bool;
 #define offsetof(type, member) __builtin_offsetof(type, member)
 #define barrier_var(var) asm volatile("" : "+r"(var))
 
-enum { PERCPU_HASH = 5, PERCPU_ARRAY = 6, RINGBUF = 27 };
-enum { BPF_NOEXIST = 1, BPF_RB_NO_WAKEUP = 1, ENOMEM = 12, EBUSY = 16, E2BIG = 7 };
+enum { HASH = 1, PERCPU_HASH = 5, PERCPU_ARRAY = 6, RINGBUF = 27 };
+enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_RB_NO_WAKEUP = 1, ENOMEM = 12, EBUSY = 16, EEXIST = 17, E2BIG = 7 };
 
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
+static long (*bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static u64 (*bpf_ktime_get_ns)(void) = (void *)5;
 static u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static u64 (*bpf_get_current_pid_tgid)(void) = (void *)14;
