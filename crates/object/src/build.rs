@@ -6,11 +6,11 @@
 use crate::elf::{
     CoreInput, DataInput, DataSection, MapInput, ObjectInput, ProgramInput, SourceText, Variable as DataVariable,
 };
-use crate::manifest::{HELD, GROUPS, Manifest, Parameter, Program, REST, Variable};
+use crate::manifest::{GROUPS, HELD, Manifest, Parameter, Program, REST, Tallies, Variable};
 use bpfquery_btf::{Builder, CoreKind, CoreSpec, CoreTypes, MapDef, MapPart, NewMember, TypeId, c_identifier};
 use bpfquery_catalog::{Check, Hook, Kernel, VMLINUX};
 use bpfquery_codegen::ir::{self, CoreWhat, Func, Global, MapData, MapKind};
-use bpfquery_codegen::lower::Lowered;
+use bpfquery_codegen::lower::{Lowered, TALLY_COPIES, TALLY_STRIDE};
 use bpfquery_diag::{Failure, Result};
 use bpfquery_isa as isa;
 use bpfquery_plan::{Field, Fragment, Layout, Output, Split, Stored};
@@ -295,8 +295,15 @@ fn manifest(parts: &Parts<'_>) -> Result<Manifest> {
         .counters
         .iter()
         .map(|(counter, id)| Variable { name: counter.name().to_string(), offset: func.global(*id).offset });
-    let tallies =
-        lowered.tallies.iter().map(|tally| Variable { name: tally.name().to_string(), offset: tally.offset() });
+    let tallies = offset(lowered.tallies_at).map(|at| Tallies {
+        stride: TALLY_STRIDE,
+        copies: TALLY_COPIES,
+        list: lowered
+            .tallies
+            .iter()
+            .map(|t| Variable { name: t.name().to_string(), offset: at + t.offset() })
+            .collect(),
+    });
     let programs = parts
         .programs
         .iter()
@@ -313,7 +320,7 @@ fn manifest(parts: &Parts<'_>) -> Result<Manifest> {
         start_ns: offset(lowered.start_ns),
         wall_offset: offset(lowered.wall_offset),
         counters: counters.collect(),
-        tallies: tallies.collect(),
+        tallies,
         user: parts.split.user.clone(),
     })
 }

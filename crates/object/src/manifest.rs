@@ -14,12 +14,12 @@ pub const SECTION: &str = ".bpfquery";
 pub const MAGIC: &[u8; 8] = b"bpfquery";
 /// The format that this program writes and reads.
 pub const VERSION: u32 = 1;
+/// CPUs that a kernel may have: NR_CPUS of x86-64 is at most 8192 (arch/x86/Kconfig, Linux 6.18).
+const MOST_COPIES: u32 = 8192;
 /// The map of rows, if there is one.
 pub const ROWS: &str = "rows";
 /// The rows that threads hold, if there is a join.
 pub const HELD: &str = "held";
-/// The tallies of each CPU, if there is a join.
-pub const TALLIES: &str = "tallies";
 /// The map of groups, if there is one.
 pub const GROUPS: &str = "groups";
 /// The hash of groups beside an array of slots, if there is one.
@@ -49,9 +49,9 @@ pub struct Manifest {
     pub wall_offset: Option<u32>,
     /// Counters of losses.
     pub counters: Vec<Variable>,
-    /// Counters that each CPU has for itself, in the value of the map `tallies`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tallies: Vec<Variable>,
+    /// Counters that each CPU has for itself: a join's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tallies: Option<Tallies>,
     /// What user space does with the rows.
     pub user: UserPlan,
 }
@@ -86,6 +86,37 @@ pub struct Variable {
     pub name: String,
     /// Bytes from the section's start; 8 bytes long.
     pub offset: u32,
+}
+
+/// Counters in `.bss` that each CPU has for itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tallies {
+    /// Bytes from one CPU's copy to the next one's.
+    pub stride: u32,
+    /// How many copies there are.
+    pub copies: u32,
+    /// Each counter, and where its first copy is.
+    pub list: Vec<Variable>,
+}
+
+impl Tallies {
+    /// Bytes from the section's start to the end of the last copy of a counter; `None` if there is no such number.
+    pub fn end(&self) -> Option<u32> {
+        let last = self.list.iter().map(|tally| tally.offset).max().unwrap_or(0);
+        self.stride.checked_mul(self.copies.checked_sub(1)?)?.checked_add(last)?.checked_add(8)
+    }
+
+    /// Each counter's sum over its copies in the bytes of `.bss`; what lies outside counts for nothing.
+    pub fn sums(&self, bss: &[u8]) -> Vec<(String, u64)> {
+        let value = |at: usize| {
+            let bytes = bss.get(at..).and_then(|rest| rest.first_chunk::<8>());
+            bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        };
+        let at = |tally: &Variable, copy: u32| tally.offset as usize + self.stride as usize * copy as usize;
+        let sum = |tally: &Variable| (0..self.copies).map(|copy| value(at(tally, copy))).fold(0, u64::wrapping_add);
+        self.list.iter().map(|tally| (tally.name.clone(), sum(tally))).collect()
+    }
 }
 
 impl Manifest {
@@ -132,6 +163,9 @@ impl Manifest {
     fn validate(&self) -> std::result::Result<(), String> {
         if self.programs.is_empty() {
             return Err("the manifest names no program".to_string());
+        }
+        if self.tallies.as_ref().is_some_and(|tallies| tallies.copies > MOST_COPIES) {
+            return Err("the manifest has more tallies than CPUs".to_string());
         }
         self.user.validate(self.params.len())
     }

@@ -5,7 +5,6 @@
 use crate::stop::Ended;
 use bpfquery_diag::Result;
 use bpfquery_object::Manifest;
-use bpfquery_object::manifest::TALLIES;
 use libbpf_rs::{MapCore, MapFlags, Object};
 use std::fmt;
 
@@ -67,22 +66,8 @@ pub(crate) fn counters(object: &Object, manifest: &Manifest) -> Result<Vec<(Stri
     };
     let mut all: Vec<(String, u64)> =
         manifest.counters.iter().map(|counter| (counter.name.clone(), value(counter.offset))).collect();
-    all.extend(join_facts(&tallies(object, manifest)?));
+    all.extend(join_facts(&manifest.tallies.as_ref().map_or(Vec::new(), |tallies| tallies.sums(&bytes))));
     Ok(all)
-}
-
-/// The tallies of all CPUs together.
-fn tallies(object: &Object, manifest: &Manifest) -> Result<Vec<(String, u64)>> {
-    let Some(map) = object.maps().find(|map| map.name() == TALLIES) else { return Ok(Vec::new()) };
-    let values = map
-        .lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)
-        .map_err(|error| bpfquery_diag::Failure::io("read the tallies of a join", error))?
-        .unwrap_or_default();
-    let value = |cpu: &Vec<u8>, at: usize| {
-        cpu.get(at..).and_then(|rest| rest.first_chunk::<8>()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
-    };
-    let sum = |at: u32| values.iter().map(|cpu| value(cpu, at as usize)).sum();
-    Ok(manifest.tallies.iter().map(|tally| (tally.name.clone(), sum(tally.offset))).collect())
 }
 
 /// What a join has left out: rows that were held until the next one came, rows that were still held at the end (or whose thread has

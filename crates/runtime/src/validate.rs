@@ -2,7 +2,7 @@
 //!
 //! Checked before anything reaches the kernel. What the programs do is the verifier's to judge.
 
-use bpfquery_object::manifest::{GROUPS, HELD, REST, ROWS, TALLIES};
+use bpfquery_object::manifest::{GROUPS, HELD, REST, ROWS, Tallies};
 use bpfquery_object::{Manifest, section_name};
 use bpfquery_plan::{Source, Store};
 use libbpf_rs::{AsRawLibbpf, MapType, OpenMap, OpenObject};
@@ -31,7 +31,6 @@ pub(crate) fn validate(open: &OpenObject, manifest: &Manifest) -> Result<(), Str
                 rest += 1;
                 check_groups(&map, manifest, true)?;
             }
-            TALLIES => check_tallies(&map, manifest)?,
             HELD => expect(
                 matches!(map.map_type(), MapType::TaskStorage | MapType::Hash),
                 "its map of held rows is of an unexpected kind",
@@ -84,16 +83,12 @@ fn check_groups(map: &OpenMap<'_>, manifest: &Manifest, rest: bool) -> Result<()
 
 fn check_counters(map: &OpenMap<'_>, manifest: &Manifest) -> Result<(), String> {
     let inside = |offset: u32| offset.checked_add(8).is_some_and(|end| end <= map.value_size());
-    expect(manifest.counters.iter().all(|counter| inside(counter.offset)), "its manifest has a counter outside of .bss")
-}
-
-fn check_tallies(map: &OpenMap<'_>, manifest: &Manifest) -> Result<(), String> {
     expect(
-        map.map_type() == MapType::PercpuArray && map.max_entries() == 1,
-        "its tallies are no per-CPU array of one",
+        manifest.counters.iter().all(|counter| inside(counter.offset)),
+        "its manifest has a counter outside of .bss",
     )?;
-    let inside = |offset: u32| offset.checked_add(8).is_some_and(|end| end <= map.value_size());
-    expect(manifest.tallies.iter().all(|tally| inside(tally.offset)), "its manifest has a tally outside of their map")
+    let within = |tallies: &Tallies| tallies.end().is_some_and(|end| end <= map.value_size());
+    expect(manifest.tallies.as_ref().is_none_or(within), "its manifest has a tally outside of .bss")
 }
 
 /// Room for programs: arrays only, which hold nothing that outlives the run.

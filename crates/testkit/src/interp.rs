@@ -9,9 +9,9 @@ use bpfquery::{Compiled, Program};
 use bpfquery_catalog::{Hook, Kernel, SqlType, parse_duration};
 use bpfquery_codegen::interp::{self, World};
 use bpfquery_codegen::ir::{Func, Global, GlobalId};
-use bpfquery_codegen::lower::{Lowered, TALLIES};
+use bpfquery_codegen::lower::{Lowered, TALLY_COPIES, TALLY_STRIDE};
 use bpfquery_exec::{Engine, Entry};
-use bpfquery_object::manifest::{GROUPS, Parameter, REST, ROWS, param_bytes};
+use bpfquery_object::manifest::{GROUPS, Parameter, REST, ROWS, Tallies, Variable, param_bytes};
 use bpfquery_plan::{Datum, Param};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -206,10 +206,8 @@ fn losses(lowered: &Lowered, world: &World) -> String {
 
 /// The tallies of all CPUs together.
 fn tallies(lowered: &Lowered, world: &World) -> Vec<(String, u64)> {
-    let values = world.entries(TALLIES).and_then(|mut entries| entries.pop()).map_or(Vec::new(), |entry| entry.values);
-    let value = |cpu: &Vec<u8>, at: usize| {
-        cpu.get(at..).and_then(|rest| rest.first_chunk::<8>()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
-    };
-    let sum = |at: u32| values.iter().map(|cpu| value(cpu, at as usize)).sum();
-    lowered.tallies.iter().map(|tally| (tally.name().to_string(), sum(tally.offset()))).collect()
+    let Some(at) = lowered.tallies_at.map(|id| lowered.func.global(id).offset) else { return Vec::new() };
+    let list = lowered.tallies.iter().map(|t| Variable { name: t.name().to_string(), offset: at + t.offset() });
+    let all = Tallies { stride: TALLY_STRIDE, copies: TALLY_COPIES, list: list.collect() };
+    all.sums(world.section(Global::Bss))
 }

@@ -32,7 +32,7 @@ use bpfquery_plan::{Fragment, Param};
 
 use known::key;
 
-pub use counter::{Counter, TALLIES, Tally};
+pub use counter::{Counter, TALLY_COPIES, TALLY_STRIDE, Tally};
 
 /// What lowering must know of the kernel that it compiles for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,8 +56,10 @@ pub struct Lowered {
     pub params: Vec<Option<GlobalId>>,
     /// Counters of what was lost, in order of first use.
     pub counters: Vec<(Counter, GlobalId)>,
-    /// Counters that each CPU has for itself, in order of first use: a value of the map `tallies` holds them at [`Tally::offset`].
+    /// Counters that each CPU has for itself, in order of first use: [`TALLY_COPIES`] of them, [`TALLY_STRIDE`] apart.
     pub tallies: Vec<Tally>,
+    /// Where the first copy is.
+    pub tallies_at: Option<GlobalId>,
 }
 
 /// A fragment to be lowered.
@@ -146,6 +148,7 @@ struct Globals {
     params: Vec<Option<GlobalId>>,
     counters: Vec<(Counter, GlobalId)>,
     tallies: Vec<Tally>,
+    tallies_at: Option<GlobalId>,
 }
 
 impl Globals {
@@ -156,6 +159,7 @@ impl Globals {
         lowered.params.clone_from(&self.params);
         lowered.counters.clone_from(&self.counters);
         lowered.tallies.clone_from(&self.tallies);
+        lowered.tallies_at = self.tallies_at;
     }
 }
 
@@ -189,7 +193,15 @@ impl<'a> Lowerer<'a> {
         let mut func = self.build.finish();
         // A NULL literal, or a condition that cannot be NULL, leaves blocks behind that nothing goes to.
         crate::passes::cfg::remove_unreachable(&mut func);
-        let mut lowered = Lowered { func, start_ns: None, wall_offset: None, params: Vec::new(), counters: Vec::new(), tallies: Vec::new() };
+        let mut lowered = Lowered {
+            func,
+            start_ns: None,
+            wall_offset: None,
+            params: Vec::new(),
+            counters: Vec::new(),
+            tallies: Vec::new(),
+            tallies_at: None,
+        };
         self.globals.describe(&mut lowered);
         Ok((lowered, self.globals, needed))
     }
@@ -197,11 +209,16 @@ impl<'a> Lowerer<'a> {
     /// Declares a variable in `.rodata` (with its initial bytes) or `.bss` (zero); one that another program of the object has
     /// declared stays the one.
     fn global(&mut self, name: String, section: Global, init: Vec<u8>) -> GlobalId {
+        let size = if init.is_empty() { 8 } else { u32::try_from(init.len()).unwrap_or(u32::MAX) };
+        self.variable(name, section, init, size)
+    }
+
+    /// The same with as many bytes as are said.
+    fn variable(&mut self, name: String, section: Global, init: Vec<u8>, size: u32) -> GlobalId {
         let same = |known: &GlobalData| (&known.name, known.section, &known.init) == (&name, section, &init);
         if let Some(at) = self.build.func().globals.iter().position(same) {
             return GlobalId(u32::try_from(at).unwrap_or(u32::MAX));
         }
-        let size = if init.is_empty() { 8 } else { u32::try_from(init.len()).unwrap_or(u32::MAX) };
         let at = match section {
             Global::Rodata => &mut self.globals.rodata,
             Global::Bss => &mut self.globals.bss,
