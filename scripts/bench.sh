@@ -28,7 +28,7 @@ programs() {
     die "instructions: $said $(cat "$work/stderr")"
   cat <<EOF
 The programs of \`testdata/cases/size\`, and the same with the same maps, NULLs and counters of losses in C, \`testdata/clang\`, from
-\`clang -O2\`. Tests hold the ratio.
+\`clang -O2\`. A test holds the ratio to 1 at most.
 
 | query | bpfquery | clang | ratio |
 |---|--:|--:|--:|

@@ -296,8 +296,8 @@ pub(crate) fn workload_instructions(programs: &[(Workload, Programs)]) -> String
     let mut text = "\
 ## Instructions
 
-Eight-byte slots of the programs above, as they are compiled for this kernel. Usual C counts no losses and knows no NULL; bpfquery's
-programs do. In bold: more than in C as it is usually written.
+Eight-byte slots of the programs above, as they are compiled for this kernel. This C counts no losses and knows no NULL; bpfquery's
+programs do, in instructions that hardly ever run.
 
 | workload | bpfquery | C, usual | C, best |
 |---|--:|--:|--:|
@@ -306,16 +306,10 @@ programs do. In bold: more than in C as it is usually written.
     for (workload, programs) in programs {
         let slots = |listing: Option<&Listing>| listing.map_or("–".to_string(), |listing| listing.slots.to_string());
         let ours = slots(programs.ours.as_ref().ok());
-        let ours = if longer(programs) { format!("**{ours}**") } else { ours };
         let (usual, best) = (slots(programs.usual.as_ref()), slots(programs.best.as_ref()));
         let _ = writeln!(text, "| {} | {ours} | {usual} | {best} |", workload.title);
     }
     text
-}
-
-fn longer(programs: &Programs) -> bool {
-    let usual = programs.usual.as_ref().map_or(usize::MAX, |listing| listing.slots);
-    programs.ours.as_ref().is_ok_and(|ours| ours.slots > usual)
 }
 
 /// Why targets are missed: what is written down in `NAME.why.md`, and the programs side by side. Empty if none is.
@@ -326,7 +320,7 @@ pub(crate) fn reasons(
 ) -> String {
     let mut text = String::new();
     for ((workload, costs), (_, programs)) in measured.iter().zip(programs) {
-        if !misses(workload, costs) && !longer(programs) {
+        if !misses(workload, costs) {
             continue;
         }
         let reason = why(&workload.name).unwrap_or_else(|| "Nobody has written down yet why.\n".to_string());
