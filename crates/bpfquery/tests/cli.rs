@@ -464,6 +464,8 @@ fn a_duration_ends_a_query() {
     let (code, rows, errors) =
         told(&["run", "--for", "200ms", "--format", "json", "-e", "select cpu from interval('20ms')"]);
     assert_eq!(code, 0, "{errors}");
-    assert!(began.elapsed() >= Duration::from_millis(200));
-    assert!((1..=100).contains(&rows.lines().count()), "{rows}");
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(200));
+    // A tick at the most for each 20 ms that it took, and one for the first of them.
+    assert!((1..=took.as_millis() / 20 + 1).contains(&(rows.lines().count() as u128)), "{took:?}: {rows}");
 }

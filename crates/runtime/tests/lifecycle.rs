@@ -6,7 +6,7 @@ use bpfquery_catalog::Hook;
 use bpfquery_host::Live;
 use bpfquery_runtime::{Command, Ended, Flow, Options, Session, Stop};
 use common::made::Made;
-use common::{Seen, Worker, compile, compile_as, gone, loaded, open, run};
+use common::{Seen, Worker, compile, compile_as, gone, loaded, open, own, run};
 use std::time::{Duration, Instant};
 
 fn query(worker: &Worker, name: &str) -> Vec<u8> {
@@ -17,39 +17,39 @@ fn query(worker: &Worker, name: &str) -> Vec<u8> {
 #[test]
 fn a_dropped_session_leaves_nothing() {
     let worker = Worker::start();
-    let session = open(&query(&worker, "q_dropped"));
-    assert_eq!(loaded("q_dropped").len(), 1);
+    let session = open(&query(&worker, &own("drop")));
+    assert_eq!(loaded(&own("drop")).len(), 1);
     drop(session);
-    gone("q_dropped");
+    gone(&own("drop"));
 }
 
 #[test]
 fn an_ended_run_leaves_nothing() {
     let worker = Worker::start();
-    let session = open(&query(&worker, "q_ended"));
+    let session = open(&query(&worker, &own("end")));
     run(session, Stop { after: Some(Duration::ZERO), ..Stop::default() }, &mut Seen::default());
-    gone("q_ended");
+    gone(&own("end"));
 }
 
 #[test]
 fn an_error_halfway_through_attaching_leaves_nothing() {
     let hook = |event: &str| Hook::RawTracepoint { event: event.into() };
-    let made = Made::new(&[("q_first", hook("sys_enter")), ("q_second", hook("no_such_event"))]);
+    let made = Made::new(&[(&own("first"), hook("sys_enter")), (&own("second"), hook("no_such_event"))]);
     let opened = Session::open(&made.bytes(), &Live::new(), &Options::default());
     let failure = opened.err().expect("there is no such event");
     assert!(bpfquery_diag::render(&failure, "").contains("rawtracepoint.no_such_event"), "{failure:?}");
-    gone("q_first");
-    gone("q_second");
+    gone(&own("first"));
+    gone(&own("second"));
 }
 
 #[test]
 fn a_failing_run_leaves_nothing() {
     let worker = Worker::start();
-    let session = open(&query(&worker, "q_failing"));
+    let session = open(&query(&worker, &own("fail")));
     worker.dup([1_000_000]);
     let mut fail = |_| Err(bpfquery_diag::Failure::io("write rows", "no space"));
     session.run(Stop::default(), &mut fail).unwrap_err();
-    gone("q_failing");
+    gone(&own("fail"));
 }
 
 #[test]
@@ -86,9 +86,9 @@ fn a_command_is_told_to_end_with_the_query() {
 #[test]
 fn a_command_that_does_not_exist() {
     let command = Command::spawn(&["/nonexistent"]).unwrap();
-    let session = open(&compile_as("q_no_command", "select cpu from rawtracepoint.sys_enter where pid = 0"));
+    let session = open(&compile_as(&own("cmd"), "select cpu from rawtracepoint.sys_enter where pid = 0"));
     let mut ignore = |_| Ok(Flow::Continue);
     let failure = session.run(Stop { command: Some(command), ..Stop::default() }, &mut ignore).unwrap_err();
     assert!(bpfquery_diag::render(&failure, "").contains("cannot start the command \"/nonexistent\""), "{failure:?}");
-    gone("q_no_command");
+    gone(&own("cmd"));
 }

@@ -10,7 +10,7 @@ mod common;
 use bpfquery_diag::render;
 use bpfquery_host::Live;
 use bpfquery_runtime::{Command, Options, Session, Stop};
-use common::{Seen, compile_as, gone};
+use common::{Seen, compile_as, gone, name, own};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read};
@@ -40,13 +40,13 @@ fn query(words: &[String]) {
     let stuck = words.get(2).is_some_and(|word| word == "--stuck");
     let command = (words.len() > 2 && !stuck).then(|| Command::spawn(&words[2..]).expect("a process"));
     let sql = words[0].replace(":cpid", &command.as_ref().map_or(0, Command::pid).to_string());
-    let object = compile_as("q_signals", &sql);
+    let object = compile_as(&name("sig", std::os::unix::process::parent_id()), &sql);
     let started = Instant::now();
     let options = Options { drop_privileges: true, ..Options::default() };
     let session = Session::open(&object, &Live::new(), &options);
     let session = session.unwrap_or_else(|failure| panic!("{}", render(&failure, &sql)));
-    eprintln!("live after {} us; {}; {}", started.elapsed().as_micros(), status("VmHWM"), status("CapEff"));
-    let mut seen = Seen { stuck, ..Seen::default() };
+    let told = format!("live after {} us; {}; {}", started.elapsed().as_micros(), status("VmHWM"), status("CapEff"));
+    let mut seen = Seen { stuck, told: Some(told), ..Seen::default() };
     let ran = session.run(Stop { after, command, signals: true }, &mut seen);
     let report = ran.unwrap_or_else(|failure| panic!("{}", render(&failure, &sql)));
     seen.partial.iter().for_each(|window| eprintln!("note: {window}"));
@@ -80,8 +80,6 @@ impl Started {
         let mut live = String::new();
         stderr.read_line(&mut live).unwrap();
         assert!(live.starts_with("live after"), "{live}");
-        // Signals are taken over once the query runs, right after it is live.
-        std::thread::sleep(Duration::from_millis(100));
         Started { child, stderr, live }
     }
 
@@ -109,7 +107,7 @@ fn signals_end_it_in_good_order() {
         assert!(report.contains("losses: none\nmisses: none") && report.contains(&ended), "{signal}: {report}");
         assert_eq!((rows.as_str(), code), ("1 rows\n0\n", Some(0)), "{signal}");
     }
-    gone("q_signals");
+    gone(&own("sig"));
 }
 
 /// Whose output nobody reads: it is stuck in a write, which the first signal does not end.
@@ -121,7 +119,7 @@ fn a_second_signal_kills() {
     program.signal(Signal::SIGTERM);
     let (_, _, code) = program.end();
     assert_eq!(code, None, "two signals do not kill it");
-    gone("q_signals");
+    gone(&own("sig"));
 }
 
 /// The id of a program that has not ended.
@@ -130,14 +128,29 @@ fn alive(program: &Started) -> i32 {
     if stat.contains(") Z ") { 0 } else { program.child.id().cast_signed() }
 }
 
-/// A command makes a known number of calls, more than the ring buffer holds, while nobody reads.
+/// The states of a program's children, a letter each; `Z` is one that has ended.
+fn children(program: &Started) -> Option<Vec<char>> {
+    let of = program.child.id();
+    let children = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).ok()?;
+    let state = |pid: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit(") ").next()?.chars().next()
+    };
+    Some(children.split_whitespace().filter_map(state).collect())
+}
+
+/// A command makes a known number of calls, more than the ring buffer holds, while nobody reads: it stops the reader before them,
+/// and the reader goes on when they are made.
 fn stopped_for_a_while_it_counts_what_it_loses() {
     let calls = 1_500_000;
     let sql = "select ts from tracepoint.syscalls.sys_enter_read where pid = :cpid and count = 1";
-    let dd = format!("count={calls}");
-    let program = Started::start(&[sql, "0", "dd", "if=/dev/zero", "of=/dev/null", "bs=1", &dd]);
-    program.signal(Signal::SIGSTOP);
-    std::thread::sleep(Duration::from_millis(2_000));
+    let command = format!("kill -STOP $PPID; exec dd if=/dev/zero of=/dev/null bs=1 count={calls}");
+    let program = Started::start(&[sql, "0", "sh", "-c", &command]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !children(&program).is_some_and(|states| states.contains(&'Z')) {
+        assert!(Instant::now() < deadline, "the command does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     program.signal(Signal::SIGCONT);
     let (rows, report, _) = program.end();
     let rows: u64 = rows.split(' ').next().unwrap().parse().unwrap();

@@ -79,7 +79,9 @@ pub(crate) struct Seen {
     pub(crate) partial: Vec<PartialWindow>,
     /// Stop after so many batches.
     pub(crate) enough: Option<usize>,
-    /// Once live, write into a pipe that nobody reads.
+    /// Once live and signals are taken over, say this.
+    pub(crate) told: Option<String>,
+    /// Then write into a pipe that nobody reads.
     pub(crate) stuck: bool,
 }
 
@@ -97,6 +99,9 @@ impl Receiver for Seen {
     }
 
     fn live(&mut self) {
+        if let Some(told) = &self.told {
+            eprintln!("{told}");
+        }
         if self.stuck {
             let (_reader, writer) = std::io::pipe().unwrap();
             let mut writer = std::io::BufWriter::new(writer);
@@ -111,6 +116,16 @@ impl Receiver for Seen {
 
 pub(crate) fn run(session: Session, stop: Stop, seen: &mut Seen) -> Report {
     session.run(stop, seen).unwrap_or_else(|failure| panic!("{}", render(&failure, "")))
+}
+
+/// A program's name that no other process's has; a name has 15 bytes at the most (BPF_OBJ_NAME_LEN, include/uapi/linux/bpf.h).
+pub(crate) fn own(what: &str) -> String {
+    name(what, std::process::id())
+}
+
+/// The name that this process would use.
+pub(crate) fn name(what: &str, pid: u32) -> String {
+    format!("{what}_{pid:x}")
 }
 
 /// The programs of this name in the kernel.

@@ -150,7 +150,8 @@ fn fails(lab: &Lab, args: &[&str], expect: i32, says: &str) -> Verdict {
 /// The reader takes one line and goes, as `head -n 1` does.
 fn closed_pipe(lab: &Lab) -> Verdict {
     let before = listed(lab)?;
-    let mut load = Load::new(lab, 1, &["nap", "2000", "100"])?;
+    // More than a pipe holds; it is ended with the check.
+    let mut load = Load::new(lab, 1, &["nap", "1000000", "100"])?;
     let sql =
         format!("select pid, elapsed from tracepoint.syscalls.sys_enter_clock_nanosleep where pid in {}", load.list());
     let mut run = Command::new(&lab.bin);

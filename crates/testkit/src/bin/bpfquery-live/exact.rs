@@ -283,7 +283,11 @@ impl Bpftrace {
             Ok(crate::lab::text(&out)?.contains("attached_probes").then_some(()))
         })?;
         // It says so before it has attached the last.
-        std::thread::sleep(Duration::from_millis(200));
+        wait_for("bpftrace at its tracepoint", || {
+            let events = lab.bpftool_json(&["perf", "show"])?;
+            let is_its = |event: &serde_json::Value| event["pid"].as_u64() == Some(child.id().into());
+            Ok(events.as_array().is_some_and(|events| events.iter().any(is_its)).then_some(()))
+        })?;
         Ok(Bpftrace { child, out })
     }
 
