@@ -87,7 +87,7 @@ fn program(cost: &ProgramCost) -> String {
     )
 }
 
-/// `map groups: per-CPU hash, 5 of 10240 entries, 2.3 MiB (predicted 2.3 MiB)`
+/// `map groups: per-CPU hash, 5 of 4096 entries, 2.3 MiB (predicted 2.3 MiB)`
 fn map(cost: &MapCost, predicted: &[MapMemory]) -> String {
     let map = &cost.map;
     let used = match cost.entries {

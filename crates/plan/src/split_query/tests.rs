@@ -158,7 +158,7 @@ fn groups_are_a_map() {
         Q::scan().count_by(&["comm"]).project(&[("comm", col("#0 text")), ("n", col("#1 unsigned bigint"))]),
         "
         kernel k0: tracepoint.t.e
-          groups, at most 10240
+          groups, at most 4096
           key, 16 bytes
             comm text(16) @0 = comm
           state, 8 bytes
@@ -240,7 +240,7 @@ fn a_filter_makes_another_slot_and_a_histogram_is_one() {
         Q::scan().aggregate(&[("p", col("ppid"))], vec![named("s", filtered), call("hist", Some(col("delay")))]),
         "
         kernel k0: tracepoint.t.e
-          groups, at most 10240
+          groups, at most 4096
           key, 8 bytes, null bits u32 @4
             p unsigned integer null @0 = ppid
           state, 552 bytes
@@ -277,7 +277,7 @@ fn windows_are_keys() {
         Q::scan().aggregate(&[("cpu", col("cpu")), ("bucket", tumble(10_000_000_000))], vec![call("count", None)]),
         "
         kernel k0: tracepoint.t.e
-          groups, at most 10240
+          groups, at most 4096
           key, 12 bytes
             cpu unsigned integer @8 = cpu
             bucket timestamp @0 = tumble(interval '10 seconds')
@@ -301,7 +301,7 @@ fn having_order_and_limit_come_after_grouping() {
         "
         kernel k0: tracepoint.t.e
           filter flags <> 0
-          groups, at most 10240
+          groups, at most 4096
           key, 4 bytes
             flags integer @0 = flags
           state, 8 bytes
@@ -356,7 +356,7 @@ fn distinct_rows_are_groups_that_exist() {
         Q::scan().aggregate(&[("flags", col("flags"))], Vec::new()),
         "
         kernel k0: tracepoint.t.e
-          groups, at most 10240
+          groups, at most 4096
           key, 4 bytes
             flags integer @0 = flags
           state, 8 bytes
