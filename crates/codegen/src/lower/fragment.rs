@@ -9,9 +9,9 @@ impl Lowerer<'_> {
     /// The whole program.
     pub(super) fn fragment(&mut self) -> Result<()> {
         let fragment = self.fragment;
-        self.prepare_scratch(true);
         if let Some(matched) = &fragment.matched {
             self.filters(&matched.before)?;
+            self.begin_step();
             // The row's time is that of its event, before what the join itself takes.
             self.prefetch(&fragment.exprs());
             self.prepare_tallies();
@@ -19,7 +19,7 @@ impl Lowerer<'_> {
         }
         self.filters(&fragment.filter)?;
         self.build.set_span(fragment.span);
-        self.prepare_scratch(false);
+        self.begin_step();
         match &fragment.output {
             // It reads the clock itself, as late as it can.
             Output::Hold { .. } => self.prepare_tallies(),
@@ -38,8 +38,9 @@ impl Lowerer<'_> {
 
     /// The conditions, in order; a row for which one is not true goes no further.
     fn filters(&mut self, filters: &[Expr]) -> Result<()> {
-        self.prefetch(&filters.iter().collect::<Vec<_>>());
         for filter in filters {
+            self.begin_step();
+            self.prefetch(&[filter]);
             let pass = self.build.block();
             let exit = self.exit;
             self.cond(filter, pass, exit, exit)?;

@@ -21,8 +21,8 @@ const MOST: u32 = 32 << 10;
 pub(super) struct Plan {
     /// Bytes of scratch memory; 0 for none.
     scratch: u32,
-    /// Whether it is needed before the filters have passed.
-    early: bool,
+    /// The first step that needs it: the filters are one each, and what comes behind them is one.
+    step: u32,
     /// Buffers of up to so many bytes stay on the stack.
     stays: u32,
 }
@@ -31,13 +31,14 @@ pub(super) struct Plan {
 pub(super) struct Buffers {
     plan: Plan,
     total: u32,
-    /// Bytes of the buffers that are not small, and whether one of them is needed before the filters have passed.
+    /// Bytes of the buffers that are not small, and the first step that needs one.
     large: u32,
-    large_early: bool,
+    large_step: u32,
     /// The same of the small ones.
     small: u32,
-    small_early: bool,
-    filtered: bool,
+    small_step: u32,
+    /// The step that is being lowered.
+    step: u32,
     base: Option<Value>,
     next: u32,
     word: Option<SlotId>,
@@ -49,10 +50,10 @@ impl Buffers {
             plan,
             total: 0,
             large: 0,
-            large_early: false,
+            large_step: u32::MAX,
             small: 0,
-            small_early: false,
-            filtered: false,
+            small_step: u32::MAX,
+            step: 0,
             base: None,
             next: 0,
             word: None,
@@ -61,8 +62,8 @@ impl Buffers {
 
     /// What the next try must plan for, if the stack did not do.
     pub(super) fn needed(&self) -> Result<Option<Plan>> {
-        let large = Plan { scratch: self.large, early: self.large_early, stays: SMALL };
-        let all = Plan { scratch: self.large + self.small, early: self.large_early || self.small_early, stays: 0 };
+        let large = Plan { scratch: self.large, step: self.large_step, stays: SMALL };
+        let all = Plan { scratch: self.large + self.small, step: self.large_step.min(self.small_step), stays: 0 };
         let plan = match self.total {
             0..=STACK => return Ok(None),
             total if total - self.large <= STACK => large,
@@ -79,10 +80,11 @@ impl Buffers {
 }
 
 impl Lowerer<'_> {
-    /// Looks the scratch memory up if it is needed before (`early`) or only behind the filters.
-    pub(super) fn prepare_scratch(&mut self, early: bool) {
-        self.memory.filtered |= !early;
-        if self.memory.plan.scratch == 0 || self.memory.plan.early != early {
+    /// Begins a step; looks the scratch memory up if this is the first that needs it, so that a row which an earlier filter
+    /// rejects does not pay for it.
+    pub(super) fn begin_step(&mut self) {
+        self.memory.step += 1;
+        if self.memory.plan.scratch == 0 || self.memory.plan.step != self.memory.step {
             return;
         }
         let map = self.build.map(MapData {
@@ -120,13 +122,13 @@ impl Lowerer<'_> {
     pub(super) fn buffer(&mut self, name: &str, size: u32) -> Value {
         let size = size.next_multiple_of(8);
         self.memory.total += size;
-        let early = !self.memory.filtered;
+        let step = self.memory.step;
         if size > SMALL {
             self.memory.large += size;
-            self.memory.large_early |= early;
+            self.memory.large_step = self.memory.large_step.min(step);
         } else {
             self.memory.small += size;
-            self.memory.small_early |= early;
+            self.memory.small_step = self.memory.small_step.min(step);
         }
         match self.memory.base {
             Some(base) if size > self.memory.plan.stays => {
