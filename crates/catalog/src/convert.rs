@@ -85,7 +85,7 @@ impl Object {
             return SqlType::U64;
         };
         let (mut to, untagged) = match btf.resolve(pointer.target) {
-            _ if is_char(btf, pointer.target) => (Pointee::Char, pointers.values),
+            _ if is_text(btf, pointer.target) => (Pointee::Char, pointers.values),
             Kind::Struct(_) | Kind::Union(_) | Kind::Fwd { .. } => {
                 (Pointee::Struct(self.type_ref(pointer.target)), pointers.structs)
             }
@@ -136,6 +136,13 @@ impl Pointers {
 }
 
 /// Whether a type is plain `char`: BTF keeps no mark on it but its name.
+/// Whether what a pointer leads to is text: `char`, or `const unsigned char` as `struct qstr` has its name (a buffer of bytes is not
+/// const, or of a type of its own: `u8`).
+fn is_text(btf: &Btf, id: TypeId) -> bool {
+    let is_byte = |to| matches!(btf.kind(to), Kind::Int(int) if int.size == 1 && btf.name(to) == "unsigned char");
+    is_char(btf, id) || matches!(btf.kind(id), Kind::Const(to) if is_byte(to))
+}
+
 fn is_char(btf: &Btf, id: TypeId) -> bool {
     let inner = btf.skip(id);
     matches!(btf.kind(inner), Kind::Int(int) if int.size == 1 && (btf.name(inner) == "char" || int.char))
@@ -287,6 +294,11 @@ mod tests {
         let ints = b.array(int, 3);
         let bytes = b.plain_int(1, false);
         let to_bytes = b.ptr(bytes);
+        let const_bytes = b.constant(bytes);
+        let to_const_bytes = b.ptr(const_bytes);
+        let u8_type = b.typedef("u8", bytes);
+        let const_u8 = b.constant(u8_type);
+        let to_const_u8 = b.ptr(const_u8);
         let text = b.ptr(char);
         let user = b.type_tag("user", char);
         let user_text = b.ptr(user);
@@ -310,6 +322,8 @@ mod tests {
         check(text, pointer(Space::Unknown, Pointee::Char));
         check(user_text, pointer(Space::User, Pointee::Char));
         check(to_bytes, pointer(Space::Unknown, Pointee::Value(Box::new(byte.clone()))));
+        check(to_const_u8, pointer(Space::Unknown, Pointee::Value(Box::new(byte.clone()))));
+        check(to_const_bytes, pointer(Space::Unknown, Pointee::Char));
         check(to_percpu, pointer(Space::Unknown, Pointee::Opaque));
         check(huge, SqlType::Array { element: Box::new(byte), len: 16 });
         let values = vec![(-1, "RED".to_string()), (2, "GREEN".to_string())];
