@@ -39,8 +39,10 @@ pub struct Matched {
     pub before: Vec<Expr>,
     /// Where rows are held.
     pub store: HeldStore,
-    /// What is held: the value of the map `held`. Its last field is the row's state.
+    /// What is held: the value of the map `held`.
     pub layout: Layout,
+    /// The field that says what is there: one of its own behind the others, or a time, which is 0 where there is no row.
+    pub state: u32,
     /// Whether rows are held that are to make no pair.
     pub rejects: bool,
 }
@@ -71,9 +73,11 @@ pub enum Output {
     Hold {
         /// Where.
         store: HeldStore,
-        /// The map's value. Its last field is the row's state.
+        /// The map's value.
         layout: Layout,
-        /// A value for each field but the last.
+        /// The field that says what is there, as in [`Matched`].
+        state: u32,
+        /// A value for each field, but for a state of its own.
         values: Vec<Expr>,
         /// Where one is not true the row is held as one that makes no pair.
         holds: Vec<Expr>,

@@ -1,6 +1,7 @@
 //! The frame of a program: filters, then the output, each fetch as late as it can be.
 
 use super::Lowerer;
+use super::hold::Row;
 use bpfquery_catalog::{Access, Builtin};
 use bpfquery_diag::Result;
 use bpfquery_plan::{Expr, ExprKind, Output};
@@ -26,7 +27,10 @@ impl Lowerer<'_> {
             Output::Rows { .. } | Output::Groups { .. } => self.prefetch(&outputs(&fragment.output)),
         }
         match &fragment.output {
-            Output::Hold { store, layout, values, holds } => self.hold(*store, layout, values, holds)?,
+            Output::Hold { store, layout, state, values, holds } => {
+                let row = Row { layout, state: *state, values };
+                self.hold(*store, row, holds)?;
+            }
             Output::Rows { layout, values } => self.rows(layout, values)?,
             Output::Groups { key, keys, state, slots, store, .. } => {
                 self.groups(key, keys, state, slots, store)?;

@@ -15,7 +15,7 @@ use crate::ir::{Access, Block, Cond, MapData, MapId, MapKind, Value};
 use bpfquery_catalog::{Access as Fetch, Column};
 use bpfquery_diag::{Failure, Result};
 use bpfquery_isa::Helper;
-use bpfquery_plan::{Expr, Field, HELD_NOTHING, HELD_REJECTED, HELD_ROW, HeldStore, Layout, Matched};
+use bpfquery_plan::{Expr, HELD_NOTHING, HELD_REJECTED, HELD_ROW, HeldStore, Layout, Matched};
 
 /// BPF_ANY and BPF_NOEXIST, include/uapi/linux/bpf.h.
 const ANY: i64 = 0;
@@ -26,10 +26,23 @@ const E2BIG: i64 = -7;
 const EBUSY: i64 = -16;
 const EEXIST: i64 = -17;
 
+/// A row to be held.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    /// How it lies in memory.
+    pub(super) layout: &'a Layout,
+    /// The field that says whether it is there.
+    pub(super) state: u32,
+    /// What the fields are, but for a state of its own.
+    pub(super) values: &'a [Expr],
+}
+
 /// The row that was taken.
 pub(super) struct Held {
     /// Its first byte.
     base: Value,
+    /// The field that said that it was there, and what it said: it is overwritten by now.
+    state: Option<(u32, Value)>,
     /// Where its null bits are, and how many bytes they have.
     nulls: Option<(u32, u32)>,
 }
@@ -44,20 +57,21 @@ pub(super) struct Release {
 
 impl Lowerer<'_> {
     /// The current thread holds this row.
-    pub(super) fn hold(&mut self, store: HeldStore, layout: &Layout, values: &[Expr], holds: &[Expr]) -> Result<()> {
+    pub(super) fn hold(&mut self, store: HeldStore, row: Row<'_>, holds: &[Expr]) -> Result<()> {
         match store {
-            HeldStore::Task => self.hold_in_task(layout, values, holds),
-            HeldStore::Tid { max_threads } => self.hold_by_tid(max_threads, layout, values, holds),
+            HeldStore::Task => self.hold_in_task(row, holds),
+            HeldStore::Tid { max_threads } => self.hold_by_tid(max_threads, row, holds),
         }
     }
 
-    fn hold_in_task(&mut self, layout: &Layout, values: &[Expr], holds: &[Expr]) -> Result<()> {
-        let state_at = offset_of(state(layout)?.offset)?;
+    fn hold_in_task(&mut self, row: Row<'_>, holds: &[Expr]) -> Result<()> {
+        let Row { layout, values, .. } = row;
+        let state = State::of(layout, row.state)?;
         let exit = self.exit;
         let failed = self.counted(Counter::HeldFailed, exit);
         let slot = self.task_slot(layout, CREATE, failed);
         self.tally(Tally::Held);
-        let old = self.build.load(Access::U8, slot, state_at);
+        let old = self.build.load(state.access, slot, state.at);
         let over = self.tallied(Tally::Overwritten);
         let nothing = self.build.iconst(i64::from(HELD_NOTHING));
         let fresh = self.build.block();
@@ -68,18 +82,21 @@ impl Lowerer<'_> {
         self.prefetch(&values.iter().chain(holds).collect::<Vec<_>>());
         let rejected = self.unless(holds)?;
         self.fill(layout, values, slot, true)?;
-        self.set_state(slot, state_at, HELD_ROW);
+        if row.has_own_state() {
+            self.set_state(slot, state, HELD_ROW);
+        }
         self.build.jump(exit, &[]);
         if let Some(rejected) = rejected {
             self.build.switch_to(rejected);
-            self.set_state(slot, state_at, HELD_REJECTED);
+            self.set_state(slot, state, HELD_REJECTED);
             self.build.jump(exit, &[]);
         }
         Ok(())
     }
 
-    fn hold_by_tid(&mut self, max_threads: u32, layout: &Layout, values: &[Expr], holds: &[Expr]) -> Result<()> {
-        let state_at = offset_of(state(layout)?.offset)?;
+    fn hold_by_tid(&mut self, max_threads: u32, held: Row<'_>, holds: &[Expr]) -> Result<()> {
+        let Row { layout, values, .. } = held;
+        let state = State::of(layout, held.state)?;
         self.prefetch(&values.iter().chain(holds).collect::<Vec<_>>());
         let map = self.by_tid(max_threads, layout);
         let key = self.tid_key();
@@ -88,11 +105,13 @@ impl Lowerer<'_> {
         let insert = self.build.block();
         let rejected = self.unless(holds)?;
         self.fill(layout, values, row, true)?;
-        self.set_state(row, state_at, HELD_ROW);
+        if held.has_own_state() {
+            self.set_state(row, state, HELD_ROW);
+        }
         self.build.jump(insert, &[]);
         if let Some(rejected) = rejected {
             self.build.switch_to(rejected);
-            self.set_state(row, state_at, HELD_REJECTED);
+            self.set_state(row, state, HELD_REJECTED);
             self.build.jump(insert, &[]);
         }
         self.build.switch_to(insert);
@@ -141,24 +160,24 @@ impl Lowerer<'_> {
 
     /// Takes the row that the current thread holds; without one the program ends.
     pub(super) fn take(&mut self, matched: &Matched) -> Result<()> {
-        let state_at = offset_of(state(&matched.layout)?.offset)?;
+        let state = State::of(&matched.layout, matched.state)?;
         let unmatched = self.tallied(Tally::Unmatched);
         let here = self.build.current();
         self.build.switch_to(unmatched);
         let exit = self.exit;
         self.build.jump(exit, &[]);
         self.build.switch_to(here);
-        let row = match matched.store {
+        let (row, known) = match matched.store {
             HeldStore::Task => {
                 let slot = self.task_slot(&matched.layout, 0, unmatched);
-                let found = self.build.load(Access::U8, slot, state_at);
+                let found = self.build.load(state.access, slot, state.at);
                 let there = self.build.block();
                 let nothing = self.build.iconst(i64::from(HELD_NOTHING));
                 self.build.branch(Cond::Eq, found, nothing, unmatched, there);
                 self.build.switch_to(there);
-                self.set_state(slot, state_at, HELD_NOTHING);
-                self.pass_rejected(matched, Some(found), slot, state_at);
-                slot
+                self.set_state(slot, state, HELD_NOTHING);
+                self.pass_rejected(matched, Some(found), slot, state);
+                (slot, Some((state.offset, found)))
             }
             HeldStore::Tid { max_threads } => {
                 let map = self.by_tid(max_threads, &matched.layout);
@@ -169,21 +188,21 @@ impl Lowerer<'_> {
                 let block = self.build.block();
                 self.release = Some(Release { block, map, key, then: exit });
                 self.exit = block;
-                self.pass_rejected(matched, None, row, state_at);
-                row
+                self.pass_rejected(matched, None, row, state);
+                (row, None)
             }
         };
-        self.held = Some(Held { base: row, nulls: matched.layout.nulls });
+        self.held = Some(Held { base: row, state: known, nulls: matched.layout.nulls });
         Ok(())
     }
 
     /// Ends the program where the row was held only to be taken.
-    fn pass_rejected(&mut self, matched: &Matched, found: Option<Value>, row: Value, state_at: i16) {
+    fn pass_rejected(&mut self, matched: &Matched, found: Option<Value>, row: Value, state: State) {
         self.tally(Tally::Matched);
         if !matched.rejects {
             return;
         }
-        let found = found.unwrap_or_else(|| self.build.load(Access::U8, row, state_at));
+        let found = found.unwrap_or_else(|| self.build.load(state.access, row, state.at));
         let good = self.build.iconst(i64::from(HELD_ROW));
         let (pass, exit) = (self.build.block(), self.exit);
         self.build.branch(Cond::Eq, found, good, pass, exit);
@@ -206,6 +225,9 @@ impl Lowerer<'_> {
     /// A column of the row that was taken, if it fits a register.
     pub(super) fn held_scalar(&mut self, column: &Column, null: Block) -> Result<Value> {
         let (base, offset) = self.held_place(column, null)?;
+        if let Some((_, value)) = self.held.as_ref().and_then(|held| held.state).filter(|(at, _)| *at == offset) {
+            return Ok(value);
+        }
         let scalar = if column.ty == bpfquery_catalog::SqlType::Bool { Some((8, false)) } else { column.ty.scalar() };
         let access = scalar.and_then(|(bits, _)| Access::of_bytes(u32::from(bits) / 8));
         let (Some((bits, signed)), Some(access)) = (scalar, access) else {
@@ -248,9 +270,9 @@ impl Lowerer<'_> {
         Ok(Some(otherwise))
     }
 
-    fn set_state(&mut self, row: Value, at: i16, state: u8) {
-        let state = self.build.iconst(i64::from(state));
-        self.build.store(Access::U8, row, at, state);
+    fn set_state(&mut self, row: Value, state: State, to: u8) {
+        let to = self.build.iconst(i64::from(to));
+        self.build.store(state.access, row, state.at, to);
     }
 
     /// What hangs on the current thread, made if `flags` say so.
@@ -281,7 +303,26 @@ impl Lowerer<'_> {
     }
 }
 
-/// The field that says what is there: the layout's last.
-fn state(layout: &Layout) -> Result<&Field> {
-    layout.fields.last().ok_or_else(|| Failure::bug("lower", "a held row without a state"))
+impl Row<'_> {
+    /// Whether its state is a field of its own, beside what is held.
+    fn has_own_state(&self) -> bool {
+        self.state as usize >= self.values.len()
+    }
+}
+
+/// The field that says what is there.
+#[derive(Clone, Copy)]
+struct State {
+    access: Access,
+    offset: u32,
+    at: i16,
+}
+
+impl State {
+    fn of(layout: &Layout, field: u32) -> Result<State> {
+        let bug = || Failure::bug("lower", "a held row without a state");
+        let field = layout.fields.get(field as usize).ok_or_else(bug)?;
+        let access = Access::of_bytes(field.stored.bytes()).ok_or_else(bug)?;
+        Ok(State { access, offset: field.offset, at: offset_of(field.offset)? })
+    }
 }

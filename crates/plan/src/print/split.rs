@@ -45,7 +45,7 @@ fn kernel(fragment: &Fragment, params: &[Param]) -> String {
         line(&mut out, 1, format!("filter {}", text(predicate)));
     }
     match &fragment.output {
-        Output::Hold { store, layout, values, holds } => {
+        Output::Hold { store, layout, values, holds, .. } => {
             for predicate in holds {
                 line(&mut out, 1, format!("no pair unless {}", text(predicate)));
             }

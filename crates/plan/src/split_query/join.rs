@@ -9,7 +9,7 @@ use super::{Kernel, conjuncts, cost, not_in_kernel};
 use crate::{
     ColumnId, Expr, ExprKind, Fragment, HeldStore, Layout, Matched, Output, Plan, ReadAt, Stored, column_nullable,
 };
-use bpfquery_catalog::{Access, Column, Origin, Relation};
+use bpfquery_catalog::{Access, Builtin, Column, Origin, Relation};
 use bpfquery_diag::{Diagnostic, Failure, Result, Span};
 use std::sync::Arc;
 
@@ -99,18 +99,21 @@ impl Join {
         {
             return Err(not_in_kernel(expr, "this condition of a join").into());
         }
-        let layout = self.layout(&fields)?;
+        let state = self.state(&fields);
+        let layout = self.layout(&fields, state.is_none())?;
+        let state = u32::try_from(state.unwrap_or(fields.len())).unwrap_or(u32::MAX);
         fits(&layout, LARGEST_ROW, "the row that a thread holds", self.span)?;
         let store = HeldStore::Tid { max_threads: MAX_THREADS };
         probe.relation = Arc::new(self.with_held(&fields, &layout));
         let before = cost::cheapest_first(self.probe.filter.clone(), &self.probe.relation);
-        probe.matched = Some(Matched { before, store, layout: layout.clone(), rejects: !holds.is_empty() });
+        probe.matched = Some(Matched { before, store, layout: layout.clone(), state, rejects: !holds.is_empty() });
         probe.span = self.probe.span;
         let held = Fragment {
             filter: cost::cheapest_first(self.held.filter.clone(), &self.held.relation),
             output: Output::Hold {
                 store,
                 layout,
+                state,
                 values: fields,
                 holds: cost::cheapest_first(holds, &self.held.relation),
             },
@@ -121,14 +124,26 @@ impl Join {
         Ok([held, probe])
     }
 
-    /// The held row: a field for each expression, and its state behind them.
-    fn layout(&self, fields: &[Expr]) -> Result<Layout> {
+    /// The field that can say by itself whether a row is there: its time, which is never 0, if every row makes a pair.
+    fn state(&self, fields: &[Expr]) -> Option<usize> {
+        let columns = &self.held.relation.columns;
+        let is_ts = |field: &Expr| match field.kind {
+            ExprKind::Column(ColumnId(at)) => {
+                columns.get(at as usize).is_some_and(|column| column.access == Access::Builtin(Builtin::Ts))
+            }
+            _ => false,
+        };
+        fields.iter().position(is_ts).filter(|_| self.holds.is_none())
+    }
+
+    /// The held row: a field for each expression, and perhaps its state behind them.
+    fn layout(&self, fields: &[Expr], with_state: bool) -> Result<Layout> {
         let nullable: Vec<bool> = self.held.relation.columns.iter().map(column_nullable).collect();
         let names: Vec<String> = fields.iter().map(|field| self.name(field)).collect();
         let named = layout(names.iter().zip(fields), &nullable)?;
         let stored = named.fields.into_iter().map(|field| (field.name, field.stored, field.null_bit.is_some()));
         let state = (STATE.to_string(), Stored::Int { bytes: 1, signed: false }, false);
-        Ok(Layout::new(stored.chain([state])))
+        Ok(Layout::new(stored.chain(with_state.then_some(state))))
     }
 
     /// The field's name: the column's that it comes from.
