@@ -193,6 +193,22 @@ fn files_that_cannot_be_read_are_exit_code_1() {
     assert!(errors.starts_with("error: cannot read the snapshot: "), "{errors}");
 }
 
+/// A portable object is for kernels elsewhere; one for this kernel must run here.
+#[test]
+fn what_the_target_cannot_attach_is_not_compiled_for_it() {
+    let directory = Directory::new("target");
+    let object = directory.file("q.bpf.o");
+    let sql = "select cpu from kprobe.vfs_read";
+    let compile = |target: &str| told(&["compile", "--target", target, "-o", &object, "-e", sql]);
+    assert_eq!(compile("portable"), (0, String::new(), String::new()));
+    let (code, _, errors) = compile("this");
+    if bpfquery_host::Live::new().identity().features.contains(&bpfquery_catalog::Feature::Kprobe) {
+        assert_eq!((code, errors.as_str()), (0, ""));
+    } else {
+        assert!(code == 3 && errors.starts_with("unsupported: kprobes\n"), "{errors}");
+    }
+}
+
 #[test]
 fn an_object_is_written_whole_or_not_at_all() {
     let directory = Directory::new("atomic");

@@ -9,5 +9,10 @@ pub(crate) fn run(args: &CompileArgs) -> Result {
     let (kernel, target) = input::kernel(&args.target)?;
     let options = Options { target, pid: None, keep_hook: args.keep_hook, max_groups: args.max_groups };
     let compiled = bpfquery::compile(&sql, &*kernel, options).map_err(|failure| Stop::Failed(failure, sql))?;
+    // What is compiled for one kernel must run there; of a portable object the kernel that runs it decides.
+    if target == bpfquery::Target::This {
+        let hooks = compiled.split.kernel.iter().map(|fragment| &fragment.relation.hook);
+        hooks.into_iter().try_for_each(|hook| bpfquery_catalog::require(kernel.identity(), hook))?;
+    }
     output::file(&args.output, &compiled.object)
 }
