@@ -20,7 +20,7 @@ enum { POLL_MS = 50, BATCH = 4096 };
 
 /* Those of rows/, stream.*.c and columns-12.*.c, told apart by their size. */
 struct called {
-	uint32_t pid, number;
+	uint32_t pid, cpu;
 	char comm[16];
 };
 struct opened {
@@ -57,7 +57,7 @@ static int print_record(void *context, void *data, size_t size)
 
 	(void)context;
 	if (size == sizeof(*c))
-		printf("{\"pid\":%u,\"comm\":\"%s\",\"i\":%u}\n", c->pid, c->comm, c->number);
+		printf("{\"pid\":%u,\"comm\":\"%s\",\"cpu\":%u}\n", c->pid, c->comm, c->cpu);
 	else if (size == sizeof(*o))
 		printf("%-7u %-16s %s\n", o->pid, o->comm, o->filename);
 	else if (size == sizeof(*r))

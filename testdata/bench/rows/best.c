@@ -2,7 +2,7 @@
 
 struct called {
 	u32 pid;
-	u32 number;
+	u32 cpu;
 	char comm[TASK_COMM_LEN];
 };
 
@@ -11,15 +11,15 @@ struct {
 	__uint(max_entries, RING_BYTES);
 } events SEC(".maps");
 
-SEC("tp/syscalls/sys_enter_getpgid")
-int called(struct trace_event_raw_sys_enter *ctx)
+SEC("raw_tp/io_uring_complete")
+int called(void *ctx)
 {
 	struct called *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
 	if (!event)
 		return 0;
 	event->pid = bpf_get_current_pid_tgid() >> 32;
-	event->number = ctx->args[0];
+	event->cpu = bpf_get_smp_processor_id();
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 	bpf_ringbuf_submit(event, by_fill(&events));
 	return 0;

@@ -10,12 +10,8 @@ const LOAD: usize = 0;
 /// What it says of itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Beat {
-    /// The calls, without those to get warm.
-    pub(crate) calls: f64,
     /// ns of a call.
     pub(crate) call_ns: f64,
-    /// Calls a second.
-    pub(crate) rate: f64,
 }
 
 /// Makes the load: call, rate and number.
@@ -27,7 +23,7 @@ pub(crate) fn beat(lab: &Lab, words: &[String]) -> Result<Beat, String> {
     let said = String::from_utf8_lossy(&said).into_owned();
     let numbers: Vec<f64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     match numbers.as_slice() {
-        [calls, inside, wall] => Ok(Beat { calls: *calls, call_ns: inside / calls, rate: calls * 1e9 / wall }),
+        [calls, inside, _] => Ok(Beat { call_ns: inside / calls }),
         _ => Err(format!("the load says: {said}")),
     }
 }

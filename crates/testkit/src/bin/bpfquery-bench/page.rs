@@ -194,9 +194,9 @@ pub(crate) fn streams(readers: &[Reader]) -> String {
     let mut text = "\
 ## Streams
 
-`select pid, comm, args.pid as i from tracepoint.syscalls.sys_enter_getpgid` to a file: the load on one processor, the reader on the
-other, faster and faster until rows are missing. bpfquery should read 2.4 million rows a second as JSON, in at most 0.40 µs of its
-own time for each.
+`select pid, comm, cpu from rawtracepoint.io_uring_complete` to a file: the load on one processor, the reader on the other, faster and
+faster until rows are missing. bpfquery should read 2.4 million rows a second as JSON, in at most 0.40 µs of its own time for each, and
+in 0.15 µs without printing them. C prints the same JSON by printf; its best form wakes its reader by fill.
 
 | reader | rows a second, none lost | its time per row | the first rate with losses |
 |---|--:|--:|--:|
@@ -209,7 +209,7 @@ own time for each.
         let rate = best(|reached| reached.rate)
             .map_or("none".to_string(), |rate| bold(format!("{:.2} M", rate / 1e6), rate < 2.39e6));
         let spent = best(|reached| reached.row_ns)
-            .map_or("–".to_string(), |ns| bold(format!("{:.2} µs", ns / 1e3), ns > 400.0));
+            .map_or("–".to_string(), |ns| bold(format!("{:.3} µs", ns / 1e3), ns > 400.0));
         let lost = |lost: &Reached| format!("{:.2} M, {:.1} % lost", lost.rate / 1e6, 100.0 * lost.lost);
         let first = reader.first_lost.as_ref().map_or("–".to_string(), lost);
         let first = reader.error.as_ref().map_or(first, |error| format!("not measured: {}", short(error)));

@@ -1,11 +1,12 @@
 //! How many rows a second a reader takes without loss, and what a row costs it.
 //!
 //! What must hold: rows go to a file; each rate has a reader of its own, and it has ended before its rows are counted; the time
-//! on a processor is the reader's own, that of the kernel on its behalf among it.
+//! on a processor is the reader's own, that of the kernel on its behalf among it. The load is `uring` of `testdata/workloads`:
+//! no system call can be made as often as its requests are done.
 
 use crate::events::Lab;
-use crate::load::beat;
-use crate::tracer::{TRACER, Tracer, on};
+use crate::made::output;
+use crate::tracer::{TRACER, Tracer, first_on, on};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -14,14 +15,20 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// Rows a second that are asked for; 0 is as many as can be.
-const RATES: [u64; 8] = [100_000, 250_000, 500_000, 1_000_000, 1_500_000, 2_000_000, 2_400_000, 0];
+const RATES: [u64; 10] =
+    [100_000, 250_000, 500_000, 1_000_000, 1_500_000, 2_400_000, 4_000_000, 6_000_000, 8_000_000, 0];
 
 /// How long a load is: several times what fits into the ring.
 const SECONDS: f64 = 1.0;
+/// Rows of a load that is as fast as can be.
+const MOST: u64 = 6_000_000;
 
-/// The same in JSON, CSV, C and bpftrace.
-const SQL: &str = "select pid, comm, args.pid as i from tracepoint.syscalls.sys_enter_getpgid";
-const BPFTRACE: &str = "tracepoint:syscalls:sys_enter_getpgid { printf(\"%d %s %d\\n\", pid, comm, args->pid); }";
+/// The processor of the load.
+const LOAD: usize = 0;
+
+/// The same in each format, in C and in bpftrace.
+const SQL: &str = "select pid, comm, cpu from rawtracepoint.io_uring_complete";
+const BPFTRACE: &str = "tracepoint:io_uring:io_uring_complete { printf(\"%d %s %d\\n\", pid, comm, cpu); }";
 
 /// A reader.
 #[derive(Clone, Debug)]
@@ -53,13 +60,14 @@ pub(crate) struct Reached {
 /// C programs that are not there.
 pub(crate) fn measure(lab: &Lab) -> Result<Vec<Reader>, String> {
     let mut readers = Vec::new();
-    for format in ["json", "csv"] {
+    for format in ["none", "json", "csv"] {
         let command = || {
             let mut command = on(TRACER, &lab.bin);
             command.args(["run", "--format", format, "-e", SQL]);
             command
         };
-        readers.push(raise(lab, &format!("bpfquery, {format}"), 1_000_000, command));
+        let title = if format == "none" { "nothing printed" } else { format };
+        readers.push(raise(lab, &format!("bpfquery, {title}"), 1_000_000, command));
     }
     for (form, title) in [("usual", "C, usual, printf"), ("best", "C, best, printf")] {
         let object = lab.made.object(&format!("rows/{form}"))?.ok_or("there are no rows in C")?;
@@ -109,22 +117,39 @@ fn once(lab: &Lab, command: Command, rate: u64) -> Result<Reached, String> {
     let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let tracer = Tracer::start(command, file.into())?;
     let before = tracer.processor_ns()?;
-    let calls = if rate == 0 { 3_000_000.0 } else { rate as f64 * SECONDS };
-    let load = beat(lab, &["number".to_string(), rate.to_string(), format!("{calls:.0}")])?;
+    let made = if rate == 0 { MOST as f64 } else { rate as f64 * SECONDS };
+    let seconds = load(lab, rate, made)?;
     // It reads what is left by itself, within this time at the latest.
     sleep(Duration::from_millis(200));
     let spent = tracer.processor_ns()? - before;
-    tracer.stop()?;
-    let rows = rows(&path)?;
-    // A tenth more are made to get warm.
-    let made = load.calls + (load.calls / 10.0).floor();
+    let said = tracer.stop()?;
+    let rows = match rows(&path)? {
+        // What prints nothing still tells what it lost.
+        0.0 if said.contains("losses: ") => made - lost(&said),
+        rows => rows,
+    };
     std::fs::remove_file(&path).map_err(|error| error.to_string())?;
-    Ok(Reached { rate: load.rate, lost: (made - rows) / made, row_ns: spent / rows })
+    Ok(Reached { rate: made / seconds, lost: (made - rows) / made, row_ns: spent / rows })
+}
+
+/// Makes so many rows; the seconds that it took.
+fn load(lab: &Lab, rate: u64, rows: f64) -> Result<f64, String> {
+    let mut command = first_on(LOAD, &lab.workloads.join("uring"));
+    let said = output(command.args([rate.to_string(), format!("{rows:.0}")]))?;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let ns = said.rsplit_once("\"ns\":").and_then(|(_, ns)| ns.trim_end().trim_end_matches('}').parse::<f64>().ok());
+    ns.map(|ns| ns / 1e9).ok_or_else(|| format!("the load says: {said}"))
+}
+
+/// Rows that its report says are lost: `losses: 1,234 rows (…)`.
+fn lost(said: &str) -> f64 {
+    let number = said.split("losses: ").nth(1).and_then(|losses| losses.split(' ').next());
+    number.and_then(|number| number.replace(',', "").parse().ok()).unwrap_or(0.0)
 }
 
 /// The lines that tell of the load.
 fn rows(path: &Path) -> Result<f64, String> {
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let lines = BufReader::new(file).split(b'\n').map_while(Result::ok);
-    Ok(lines.filter(|line| line.windows(4).any(|word| word == b"beat")).count() as f64)
+    Ok(lines.filter(|line| line.windows(5).any(|word| word == b"uring")).count() as f64)
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub(crate) const CHECKS: &[Check] = &[
     ("stream/json", |lab| kept_up(lab, "json", 270_000)),
     ("stream/csv", |lab| kept_up(lab, "csv", 270_000)),
+    ("stream/torrent", torrent),
     ("stream/stopped", stopped),
     ("stream/for", cut_by_time),
     ("stream/limit", cut_by_limit),
@@ -57,6 +58,23 @@ fn all_read(lab: &Lab, format: &str, rate: u64) -> Result<(f64, String), String>
         rows.len()
     );
     Ok((reached, figures))
+}
+
+/// Rows faster than system calls can make them, from one processor: what the reader cannot take is counted.
+fn torrent(lab: &Lab) -> Verdict {
+    let mut load = Load::new(lab, 1, &["uring", "0", &(2 * EACH).to_string()])?;
+    let relation = "tracepoint.io_uring.io_uring_complete";
+    let sql = format!("select pid, cpu, user_data as i from {relation} where pid in {}", load.list());
+    let query = Query::live(lab, &["--format", "json", "-e", &sql])?;
+    load.go()?;
+    let tallies = load.finish()?;
+    let ended = query.interrupt()?.expect(0)?;
+    let (rows, lost) = (rows(&ended, "json")?, ended.lost()?);
+    each_once(&rows, &tallies)?;
+    let printed = rows.len() as u64;
+    ensure(printed + lost == 2 * EACH, || format!("{printed} printed + {lost} lost = {}", printed + lost))?;
+    let rate = 2.0 * EACH as f64 * 1e9 / tallies.iter().map(|tally| tally.ns).max().unwrap_or(1) as f64;
+    passed(format!("{printed} printed + {lost} reported lost = {} at {rate:.0}/s", 2 * EACH))
 }
 
 /// Stops the reader for as long as the load takes, which is more than the ring buffer holds.
