@@ -10,7 +10,9 @@ use bpfquery_catalog::{Check, Feature, Kernel, Scope, checks};
 use bpfquery_codegen::lower::{Facts, Lowered, Unit, lower};
 use bpfquery_codegen::{emit, passes};
 use bpfquery_diag::Result;
-use bpfquery_plan::{Applied, Fragment, Output, Query, Split, cheapest_hook, optimise, split_with, task_storage};
+use bpfquery_plan::{
+    Applied, Fragment, Output, Query, Split, cheapest_hook, chosen_store, optimise, split_with, task_storage,
+};
 use bpfquery_sql::{Ast, BindOptions, bind, parse};
 
 /// Which kernels an object is for.
@@ -75,6 +77,7 @@ pub fn compile(sql: &str, kernel: &dyn Kernel, options: Options) -> Result<Compi
     let bound = bind(&ast, kernel, &BindOptions { pid: options.pid })?;
     let (plan, mut rules) = optimise(bound.clone())?;
     let mut split = split_with(&plan, options.max_groups)?;
+    rules.extend(chosen_store(&split));
     if !options.keep_hook {
         let (moved, applied) = cheapest_hook(split, kernel, scope(options.target))?;
         split = moved;

@@ -264,6 +264,31 @@ fn every_stage_has_a_text() {
 }
 
 #[test]
+fn explain_tells_the_memory_and_what_a_run_cost() {
+    let told = |args: &[&str]| {
+        let output = output(&[&["explain"], args, &["-e", OPENS]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).to_string()
+    };
+    let memory = told(&[]);
+    for part in ["Aggregate [count(*)]\n", "\nmemory: ", "\n  groups: per-CPU array, "] {
+        assert!(memory.contains(part), "{part} in\n{memory}");
+    }
+    let cost = told(&["--analyze", "-c", "cat /etc/hostname"]);
+    for part in [
+        "\nprogram bpfquery on ",
+        " ns each\n",
+        "\nmap groups: per-CPU array, ",
+        "\n1 row of 1 received, in ",
+        "\nlosses: none\n",
+    ] {
+        assert!(cost.contains(part), "{part} in\n{cost}");
+    }
+    let (code, _, errors) = self::told(&["explain", "--for", "1s", "-e", OPENS]);
+    assert!(code == 2 && errors.contains("--analyze"), "{errors}");
+}
+
+#[test]
 fn a_query_can_come_from_stdin() {
     let mut child = bpfquery(&["explain", "--stage", "ast", "--target", SNAPSHOT, "-"])
         .stdin(Stdio::piped())

@@ -39,5 +39,5 @@ pub use split::{
     Fragment, HELD_NOTHING, HELD_REJECTED, HELD_ROW, HeldStore, Matched, Output, OutputColumn, Slot, SlotOp, Source,
     Split, Step, UserPlan, Window,
 };
-pub use split_query::{MAX_GROUPS, split, split_with, task_storage};
+pub use split_query::{MAX_GROUPS, chosen_store, split, split_with, task_storage};
 pub use store::{Axis, Store};

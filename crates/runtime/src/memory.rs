@@ -41,6 +41,7 @@ pub struct MapMemory {
 /// # Errors
 /// Bytes that are no object; a machine that does not say how many CPUs it may have.
 pub fn predict(object: &[u8]) -> Result<(Vec<MapMemory>, usize)> {
+    crate::messages::listen(false);
     let cpus = crate::cpu::possible()?;
     let open = ObjectBuilder::default().name("bpfquery").and_then(|builder| builder.open_memory(object));
     let open = open.map_err(|error| Failure::io("read the maps of this object", error))?;

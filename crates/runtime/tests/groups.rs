@@ -2,8 +2,8 @@
 
 mod common;
 
-use bpfquery_runtime::{Ended, Stop};
-use common::{Seen, Worker, assert_whole, compile, open, run};
+use bpfquery_runtime::{Ended, Options, Stop};
+use common::{Seen, Worker, assert_whole, compile, open, open_with, run};
 use std::time::{Duration, Instant};
 
 fn after(millis: u64) -> Stop {
@@ -60,13 +60,36 @@ fn thousands_of_groups_are_each_read_once() {
         worker.tid
     );
     let session = open(&compile(&sql));
-    let numbers = 1_000_000..1_008_000;
+    let numbers = 1_000_000..1_004_000;
     worker.dup(numbers.clone().chain(numbers.clone()));
     let mut seen = Seen::default();
     let report = run(session, after(1), &mut seen);
     let expect: Vec<String> = numbers.map(|n| format!("{n} 2")).collect();
     assert!(seen.rows() == expect, "{} groups", seen.rows().len());
     assert_whole(&report);
+}
+
+#[test]
+fn many_groups_come_in_many_batches_each_once() {
+    let worker = Worker::start();
+    let rows = |order: &str| {
+        let sql = format!(
+            "select fildes, count(*) from tracepoint.syscalls.sys_enter_dup where tid = {} group by fildes {order}",
+            worker.tid
+        );
+        let options = Options { max_groups: Some(40_000), ..Options::default() };
+        let session = open_with(&compile(&sql), &options);
+        worker.dup(1_000_000..1_030_000);
+        let mut seen = Seen::default();
+        assert_whole(&run(session, after(1), &mut seen));
+        seen
+    };
+    let all = rows("");
+    let mut found = all.rows();
+    found.sort();
+    assert!(found == (1_000_000..1_030_000).map(|n| format!("{n} 1")).collect::<Vec<_>>(), "{} groups", found.len());
+    assert!(all.batches.len() > 1, "all of them in one batch");
+    assert_eq!(rows("order by fildes desc limit 2 offset 1").rows(), ["1029998 1", "1029997 1"]);
 }
 
 #[test]

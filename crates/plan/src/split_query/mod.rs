@@ -17,7 +17,7 @@ mod task_storage;
 pub use groups::MAX_GROUPS;
 pub use task_storage::task_storage;
 
-use crate::{ColumnId, Expr, ExprKind, OutputColumn, Plan, Query, Split};
+use crate::{Applied, ColumnId, Expr, ExprKind, Fragment, Output, OutputColumn, Plan, Query, Split};
 use bpfquery_catalog::{Hook, Relation, SqlType};
 use bpfquery_diag::{Diagnostic, Failure, Result, Span};
 use std::sync::Arc;
@@ -75,6 +75,16 @@ pub fn split_with(query: &Query, max_groups: Option<u32>) -> Result<Split> {
         None => vec![fragment],
     };
     Ok(Split { kernel, user, params: query.params.clone() })
+}
+
+/// The rule that chose where groups lie, if one did, and the split as it printed then.
+pub fn chosen_store(split: &Split) -> Option<Applied> {
+    let rule = |fragment: &Fragment| match fragment.output {
+        Output::Groups { rule, .. } => rule,
+        _ => None,
+    };
+    let rule = split.kernel.iter().find_map(rule)?;
+    Some(Applied { rule, text: split.to_string() })
 }
 
 /// The kernel half while it grows: expressions over the relation's columns.
