@@ -41,7 +41,7 @@ fuzz:
 	scripts/fuzz.sh
 
 bless:
-	$(CARGO) run --quiet -p bpfquery-testkit -- bless --cases testdata/cases
+	$(CARGO) run --quiet -p bpfquery-testkit --bin bpfquery-testkit -- bless --cases testdata/cases
 	BLESS=1 $(CARGO) test --quiet -p bpfquery-testkit --test docs
 
 bless-figures:
