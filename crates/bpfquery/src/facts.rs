@@ -19,20 +19,32 @@ const COMM: u32 = 16;
 pub(crate) fn facts(fragment: &Fragment, kernel: &dyn Kernel, target: Target) -> Result<(Facts, Vec<Check>)> {
     let mut facts = Facts::default();
     let mut checks = Vec::new();
+    let typed = target == Target::This && has_typed_task(kernel.identity());
     if uses(fragment, Builtin::Ppid) {
-        facts.parent = Some((needed(kernel, "real_parent")?, needed(kernel, "tgid")?));
+        let (real_parent, tgid) = (needed(kernel, "real_parent")?, needed(kernel, "tgid")?);
+        if typed {
+            facts.typed_parent = at(&real_parent).zip(at(&tgid));
+            checks.extend([check("real_parent", &real_parent), check("tgid", &tgid)]);
+        }
+        facts.parent = Some((real_parent, tgid));
     }
     if uses(fragment, Builtin::Comm)
-        && target == Target::This
-        && has_typed_task(kernel.identity())
+        && typed
         && let Some(comm) = place(kernel, "comm")?.filter(|comm| comm.size == COMM)
-        && let Ok(offset) = i16::try_from(comm.offset)
     {
-        facts.comm = Some(offset);
-        let (of, member) = (TASK.to_string(), "comm".to_string());
-        checks.push(Check::Member { of, member, offset: comm.offset, size: comm.size });
+        facts.comm = at(&comm);
+        checks.push(check("comm", &comm));
     }
     Ok((facts, checks))
+}
+
+/// A load's offset; `None` where an instruction has no room for it.
+fn at(member: &FieldPath) -> Option<i16> {
+    i16::try_from(member.offset).ok()
+}
+
+fn check(name: &str, member: &FieldPath) -> Check {
+    Check::Member { of: TASK.to_string(), member: name.to_string(), offset: member.offset, size: member.size }
 }
 
 fn has_typed_task(identity: &Identity) -> bool {

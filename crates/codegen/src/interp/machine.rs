@@ -96,7 +96,8 @@ impl<'a> Machine<'a> {
             Op::Load { access, base, offset } => {
                 let (address, size) = (self.address(*base, *offset)?, access.bytes().into());
                 let bytes = match self.func.ty(*base) == Type::ptr(PtrKind::Task) {
-                    true => self.world.kernel.read(address, size).ok_or(missing(address, size))?,
+                    // What cannot be read is 0 (BPF_PROBE_MEM, include/linux/filter.h).
+                    true => self.world.kernel.read(address, size).unwrap_or_else(|| vec![0; size as usize]),
                     false => self.read(address, size)?,
                 };
                 little_endian(&bytes)

@@ -1,6 +1,6 @@
 //! A function and its tables.
 
-use super::{Block, CoreId, GlobalId, Inst, MapId, Op, PtrKind, SlotId, Terminator, Type, Value};
+use super::{Access, Block, CoreId, GlobalId, Inst, MapId, Op, PtrKind, SlotId, Terminator, Type, Value};
 use bpfquery_diag::Span;
 use bpfquery_isa::Helper;
 
@@ -211,6 +211,7 @@ impl Func {
     /// The type of the value that `op` defines; `None` when it defines none.
     pub fn result_type(&self, op: &Op) -> Option<Type> {
         match op {
+            Op::Load { access: Access::Task, .. } => Some(Type::ptr(PtrKind::Task)),
             Op::Const(_) | Op::Extend { .. } | Op::Load { .. } | Op::Core(_) | Op::Scan(_) => Some(Type::Int),
             Op::Bin(_, a, _) => Some(self.ty(*a)),
             Op::SlotAddr(_) => Some(Type::ptr(PtrKind::Stack)),

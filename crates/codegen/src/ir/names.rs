@@ -4,8 +4,8 @@
 
 use super::{Access, BinOp, Cond, CoreWhat, Global, MapKind, Stop};
 
-pub(super) const ACCESSES: [(Access, &str); 4] =
-    [(Access::U8, "u8"), (Access::U16, "u16"), (Access::U32, "u32"), (Access::U64, "u64")];
+pub(super) const ACCESSES: [(Access, &str); 5] =
+    [(Access::U8, "u8"), (Access::U16, "u16"), (Access::U32, "u32"), (Access::U64, "u64"), (Access::Task, "task")];
 
 pub(super) const BIN_OPS: [(BinOp, &str); 11] = [
     (BinOp::Add, "add"),

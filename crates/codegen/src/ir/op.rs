@@ -32,7 +32,7 @@ pub enum PtrKind {
     Record(MapId),
     /// `.rodata` or `.bss`.
     Global(GlobalId),
-    /// The current thread's `task_struct`: loads from it cannot fault, and nothing is stored.
+    /// The current thread's `task_struct`, or one that it leads to: loads from it do not fault, and nothing is stored.
     Task,
 }
 
@@ -47,6 +47,8 @@ pub enum Access {
     U32,
     /// Eight bytes.
     U64,
+    /// The address of another `task_struct`, of which only loads from a task make a pointer.
+    Task,
 }
 
 /// Two-operand arithmetic on 64 bits, wrapping.
@@ -253,7 +255,7 @@ impl Access {
             Access::U8 => 1,
             Access::U16 => 2,
             Access::U32 => 4,
-            Access::U64 => 8,
+            Access::U64 | Access::Task => 8,
         }
     }
 

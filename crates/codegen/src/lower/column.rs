@@ -111,6 +111,9 @@ impl<'a> Lowerer<'a> {
 
     /// `current->real_parent->tgid`.
     fn parent(&mut self, null: Block) -> Result<Value> {
+        if let Some(parent) = self.typed_parent() {
+            return Ok(parent);
+        }
         let Some((real_parent, tgid)) = self.facts.parent.clone() else {
             return Err(Failure::bug("lower", "ppid without the layout of task_struct"));
         };

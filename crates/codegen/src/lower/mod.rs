@@ -41,6 +41,8 @@ pub struct Facts {
     pub parent: Option<(FieldPath, FieldPath)>,
     /// Where `task_struct.comm` stands on the one kernel that is compiled for, if programs may read it there.
     pub comm: Option<i16>,
+    /// The same of `task_struct.real_parent` and `task_struct.tgid`.
+    pub typed_parent: Option<(i16, i16)>,
 }
 
 /// A function, and what the loader must know of its globals.

@@ -1,4 +1,4 @@
-//! The current thread's name, from its `task_struct` without a helper where the kernel lets programs read there.
+//! The current thread's name and parent, from `task_struct` without a helper where the kernel lets programs read there.
 //!
 //! What must hold: two names that are equal as text are one group. Behind its NUL a name may hold what was there before:
 //! kernels before 5.17 leave it (06c5088aeedd), and any may be met while it is being changed. So what is copied as it stands is
@@ -41,6 +41,15 @@ impl Lowerer<'_> {
             self.build.store(Access::U64, target, offset + word, value);
         }
         true
+    }
+
+    /// `current->real_parent->tgid` by plain loads. RCU holds the parent while the program runs (real_parent is one of
+    /// BTF_TYPE_SAFE_RCU(struct task_struct), kernel/bpf/verifier.c, Linux 6.2; before that any pointer may be followed).
+    pub(super) fn typed_parent(&mut self) -> Option<Value> {
+        let (real_parent, tgid) = self.facts.typed_parent?;
+        let task = self.build.call(Helper::GetCurrentTaskBtf, &[]);
+        let parent = self.build.load(Access::Task, task, real_parent);
+        Some(self.build.load(Access::U32, parent, tgid))
     }
 
     /// Writes a key's field if it is the name and may be copied as it stands, to find a group with.

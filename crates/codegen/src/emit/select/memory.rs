@@ -63,7 +63,7 @@ impl Select<'_> {
     fn stored_constant(&self, access: Access, value: Value) -> Option<i32> {
         let number = self.constants[value.index()]?;
         match access {
-            Access::U64 => i32::try_from(number).ok(),
+            Access::U64 | Access::Task => i32::try_from(number).ok(),
             Access::U32 => Some(number as i32),
             Access::U16 => Some(i32::from(number as i16)),
             Access::U8 => Some(i32::from(number as i8)),
@@ -99,6 +99,6 @@ pub(super) fn size(access: Access) -> Size {
         Access::U8 => Size::B,
         Access::U16 => Size::H,
         Access::U32 => Size::W,
-        Access::U64 => Size::DW,
+        Access::U64 | Access::Task => Size::DW,
     }
 }

@@ -50,6 +50,9 @@ fn inst_fault(func: &Func, op: &Op) -> Option<String> {
         Op::Bin(op, a, b) => bin_fault(func, *op, *a, *b),
         Op::Extend { bits: 8 | 16 | 32, value, .. } => int_fault(func, *value),
         Op::Extend { bits, .. } => Some(format!("{bits} bits are not 8, 16 or 32")),
+        Op::Load { access: Access::Task, base, .. } if func.ty(*base) != Type::ptr(PtrKind::Task) => {
+            Some(format!("{base} leads to no task"))
+        }
         Op::Load { base, .. } => match func.ty(*base) {
             Type::Int => Some(format!("{base} is not a pointer")),
             Type::Ptr { kind: PtrKind::Map(_), .. } => Some(format!("{base} is a map")),
@@ -95,6 +98,7 @@ fn bin_fault(func: &Func, op: BinOp, a: Value, b: Value) -> Option<String> {
 fn store_fault(func: &Func, access: Access, base: Value, value: Value) -> Option<String> {
     let Type::Ptr { kind, .. } = func.ty(base) else { return Some(format!("{base} is not a pointer")) };
     match kind {
+        _ if access == Access::Task => Some("tasks are not stored".to_owned()),
         PtrKind::Context => Some("the context is read-only".to_owned()),
         PtrKind::Map(_) => Some(format!("{base} is a map")),
         PtrKind::Task => Some("the kernel's memory is read-only".to_owned()),
