@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Seconds until a tracer is told again to end.
+const AGAIN: u64 = 6;
+
 /// The processor of tracers; that of loads is another.
 pub(crate) const TRACER: usize = 1;
 
@@ -63,7 +66,7 @@ impl Tracer {
     }
 
     /// Ends it by SIGINT; what it said after it was attached. bpftrace now and then waits for its child instead: it is told
-    /// again each second.
+    /// again some seconds later.
     pub(crate) fn stop(self) -> Result<String, String> {
         self.stop_watching(|_| ())
     }
@@ -73,7 +76,7 @@ impl Tracer {
         let began = Instant::now();
         let mut told = 0;
         let status = loop {
-            if began.elapsed().as_secs() >= told {
+            if began.elapsed().as_secs() >= AGAIN * told {
                 self.signal(Signal::SIGINT);
                 told += 1;
             }
