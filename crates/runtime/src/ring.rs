@@ -24,7 +24,7 @@ const RUN: usize = 32 << 10;
 pub(crate) struct Ring {
     /// The page with the consumer's position, which is ours to write.
     consumer: Mapping,
-    /// The page with the producers' position, then the data, twice: what wraps lies in one piece.
+    /// The page with the producers' position, then the data, and its beginning once more: a run that wraps lies in one piece.
     producer: Mapping,
     page: usize,
     bytes: usize,
@@ -44,7 +44,9 @@ impl Ring {
         let page = page_size();
         let fail = |errno: Errno| Failure::io("map the ring buffer", errno.desc());
         let consumer = Mapping::new(map, 0, page, libc::PROT_READ | libc::PROT_WRITE).map_err(fail)?;
-        let producer = Mapping::new(map, page, page + 2 * bytes, libc::PROT_READ).map_err(fail)?;
+        // All of what is mapped counts as memory in use, so it is not all mapped twice.
+        let wraps = RUN.max(stride(size)).min(bytes).next_multiple_of(page);
+        let producer = Mapping::new(map, page, page + bytes + wraps, libc::PROT_READ).map_err(fail)?;
         Ok(Ring { consumer, producer, page, bytes, size })
     }
 
@@ -87,7 +89,7 @@ impl Ring {
                     false => Err(Failure::bug("runtime", format!("a record of {len} bytes, not {}", self.size))),
                 };
             }
-            at = at.wrapping_add((len + HEADER).next_multiple_of(8));
+            at = at.wrapping_add(stride(len));
         }
         // What was passed over is done with, though nothing stands behind it.
         self.consumed().store(at, Ordering::Release);
@@ -117,9 +119,8 @@ impl Ring {
         run.ok_or_else(|| Failure::bug("runtime", "records beyond the ring buffer"))
     }
 
-    /// From one record to the next.
     fn stride(&self) -> usize {
-        (self.size + HEADER).next_multiple_of(8)
+        stride(self.size)
     }
 
     fn header(&self, position: usize) -> u32 {
@@ -141,6 +142,11 @@ impl Ring {
         // SAFETY: the mapping begins with this number, lives as long as `self`, and everyone looks at it atomically.
         unsafe { AtomicUsize::from_ptr(self.consumer.start.cast()) }
     }
+}
+
+/// From one record of so many bytes to the next.
+fn stride(size: usize) -> usize {
+    (size + HEADER).next_multiple_of(8)
 }
 
 impl Mapping {
