@@ -1,5 +1,7 @@
 //! Groups: whole runs, windows, and what does not fit.
 
+#![allow(unsafe_code, reason = "system calls that nobody wraps")]
+
 mod common;
 
 use bpfquery_runtime::{Ended, Options, Stop};
@@ -66,6 +68,44 @@ fn thousands_of_groups_are_each_read_once() {
     let report = run(session, after(1), &mut seen);
     let expect: Vec<String> = numbers.map(|n| format!("{n} 2")).collect();
     assert!(seen.rows() == expect, "{} groups", seen.rows().len());
+    assert_whole(&report);
+}
+
+#[test]
+fn every_cpu_has_slots_of_its_own() {
+    let workers = [Worker::start().on_cpu(0), Worker::start().on_cpu(1)];
+    let [one, two] = [workers[0].tid, workers[1].tid];
+    let sql = format!(
+        "select cpu, fildes % 3 as rest, count(*), max(fildes) from tracepoint.syscalls.sys_enter_dup \
+         where tid = {one} or tid = {two} group by cpu, rest order by cpu, rest"
+    );
+    let session = open(&compile(&sql));
+    workers[0].dup(1_000_000..1_000_300);
+    workers[1].dup(1_000_001..1_000_003);
+    let mut seen = Seen::default();
+    let report = run(session, after(1), &mut seen);
+    // 1,000,000 is 1 modulo 3.
+    let expect = ["0 0 100 1000299", "0 1 100 1000297", "0 2 100 1000298", "1 0 1 1000002", "1 2 1 1000001"];
+    assert_eq!(seen.rows(), expect);
+    assert_eq!(report.received, 5);
+    assert_whole(&report);
+}
+
+#[test]
+fn numbers_that_no_system_call_has_are_groups_too() {
+    let tid = nix::unistd::gettid();
+    let sql = format!(
+        "select id, count(*) from tracepoint.raw_syscalls.sys_enter \
+         where tid = {tid} and (id > 9000 or id < 0 or id = 121) group by id order by id"
+    );
+    let session = open(&compile(&sql));
+    for number in [9999, -1, 9999, 121, 511, 9001, -1, 9999] {
+        // SAFETY: there are no such system calls but 121, getpgid, which reads no memory.
+        unsafe { libc::syscall(number, 0) };
+    }
+    let mut seen = Seen::default();
+    let report = run(session, after(1), &mut seen);
+    assert_eq!(seen.rows(), ["-1 2", "121 1", "9001 1", "9999 3"]);
     assert_whole(&report);
 }
 

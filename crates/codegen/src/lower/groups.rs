@@ -90,8 +90,9 @@ impl Lowerer<'_> {
         self.build.switch_to(beyond);
         let rest = self.hash("groups_rest", layout, state, rest);
         let key = self.group_key(layout, keys)?;
-        let value = self.find_or_make(rest, (layout, keys), key, state.size);
-        self.build.jump(found, &[value]);
+        // Hardly any event comes here: it makes its group without looking first, which is less code.
+        self.settle_comms(layout, keys, key);
+        self.make(rest, key, state.size, found);
         self.build.switch_to(found);
         Ok(entry)
     }
@@ -185,6 +186,13 @@ impl Lowerer<'_> {
             self.build.jump(found, &[settled]);
             self.build.switch_to(make);
         }
+        self.make(map, key, state_size, found);
+        self.build.switch_to(found);
+        entry
+    }
+
+    /// Makes the group, unless it is there, and goes to `found` with its state on this CPU.
+    fn make(&mut self, map: MapId, key: Value, state_size: u32, found: Block) {
         let groups = self.build.map_addr(map);
         let zeros = self.global("zeros".to_string(), Global::Rodata, vec![0; state_size as usize]);
         let zeros = self.build.global_addr(zeros);
@@ -195,8 +203,6 @@ impl Lowerer<'_> {
         self.build.jump(found, &[second]);
         self.build.switch_to(gone);
         self.count_error(failed);
-        self.build.switch_to(found);
-        entry
     }
 
     fn look_up(&mut self, map: MapId, key: Value, missing: Block) -> Value {
