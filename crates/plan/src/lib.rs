@@ -19,6 +19,7 @@ mod optimise;
 mod plan;
 mod print;
 mod rules;
+mod seen;
 mod split;
 mod split_query;
 mod store;
@@ -35,6 +36,7 @@ pub use nulls::column_nullable;
 pub use optimise::{Applied, optimise};
 pub use plan::{AggregateCall, AggregateFn, ColumnId, Item, Param, Plan, Query, ReadAt, SortKey};
 pub use print::{ident, interval};
+pub use seen::{Seen, mark};
 pub use split::{
     Fragment, HELD_NOTHING, HELD_REJECTED, HELD_ROW, HeldStore, Matched, Output, OutputColumn, Slot, SlotOp, Source,
     Split, Step, UserPlan, Window,

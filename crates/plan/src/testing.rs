@@ -2,7 +2,8 @@
 
 use crate::typing::{self, integer};
 use crate::{
-    AggregateCall, AggregateFn, ArithOp, ColumnId, CompareOp, Datum, Expr, ExprKind, Item, ParamId, Plan, ReadAt, SortKey,
+    AggregateCall, AggregateFn, ArithOp, ColumnId, CompareOp, Datum, Expr, ExprKind, Item, ParamId, Plan, ReadAt,
+    SortKey,
 };
 use bpfquery_catalog::{Access, Builtin, Column, Hook, Origin, Pointee, Relation, Space, SqlType};
 use bpfquery_diag::Span;

@@ -1,6 +1,6 @@
 //! The state of a group, as it grows while aggregates expand: equal slots are registered once.
 
-use crate::{ColumnId, Expr, ExprKind, Slot, SlotOp};
+use crate::{ColumnId, Expr, ExprKind, Seen, Slot, SlotOp, mark};
 use bpfquery_catalog::SqlType;
 use bpfquery_diag::Span;
 
@@ -14,6 +14,8 @@ pub struct Slots {
     pub types: Vec<SqlType>,
     /// Whether each column of the relation may be NULL; one beyond the list may.
     nullable: Vec<bool>,
+    /// Where each slot is.
+    seen: Seen,
 }
 
 impl Slots {
@@ -31,8 +33,10 @@ impl Slots {
             (Some(a), Some(b)) => a.same(b),
             (None, Some(_)) | (Some(_), None) => false,
         };
-        let found = self.list.iter().position(|s| s.op == op && same(&s.input, input) && same(&s.filter, filter));
-        let at = found.unwrap_or_else(|| {
+        let mark = mark(std::mem::discriminant(&op), [input, filter]);
+        let is = |s: &Slot| s.op == op && same(&s.input, input) && same(&s.filter, filter);
+        let at = self.seen.find(mark, |at| is(&self.list[at])).unwrap_or_else(|| {
+            self.seen.note(mark, self.list.len());
             self.types.push(op.column_type(input));
             self.list.push(Slot { op, input: input.cloned(), filter: filter.cloned(), span });
             self.list.len() - 1

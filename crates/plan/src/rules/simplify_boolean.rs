@@ -9,11 +9,8 @@
 //! `x AND NULL` stays: it is false where x is. `x OR NOT x` stays: it is NULL where x is.
 
 use super::every_expr;
-use crate::{Datum, Expr, ExprKind, Plan, UnaryOp};
+use crate::{Datum, Expr, ExprKind, Plan, Seen, UnaryOp, mark};
 use bpfquery_catalog::SqlType;
-
-/// Operands beyond which nobody looks for equal ones: a long IN list would be compared each with each.
-const MANY: usize = 64;
 
 pub(crate) fn apply(plan: Plan) -> Plan {
     super::bottom_up(every_expr(plan, &simplify), &|plan| match plan {
@@ -35,7 +32,7 @@ pub(super) fn simplify(expr: Expr, nullable: &[bool]) -> Expr {
 
 /// The operands of an OR, or of an AND, with those of nested ones in their place, each once.
 fn operands(list: Vec<Expr>, of_or: bool) -> Vec<Expr> {
-    let mut flat: Vec<Expr> = Vec::new();
+    let (mut flat, mut seen): (Vec<Expr>, Seen) = Default::default();
     for expr in list {
         let these = match expr.kind {
             ExprKind::Or(inner) if of_or => inner,
@@ -43,7 +40,9 @@ fn operands(list: Vec<Expr>, of_or: bool) -> Vec<Expr> {
             _ => vec![expr],
         };
         for e in these {
-            if flat.len() > MANY || !flat.iter().any(|known| known.same(&e)) {
+            let mark = mark((), [Some(&e)]);
+            if seen.find(mark, |at| flat[at].same(&e)).is_none() {
+                seen.note(mark, flat.len());
                 flat.push(e);
             }
         }

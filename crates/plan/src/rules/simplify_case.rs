@@ -12,7 +12,7 @@
 
 use super::every_expr;
 use super::fold_constants::is_null;
-use crate::{Datum, Expr, ExprKind, Plan, UnaryOp};
+use crate::{Datum, Expr, ExprKind, Plan, Seen, UnaryOp, mark};
 use bpfquery_catalog::SqlType;
 use bpfquery_diag::Span;
 
@@ -59,11 +59,13 @@ fn case(arms: Vec<(Expr, Expr)>, mut otherwise: Expr, ty: SqlType, span: Span, n
 }
 
 fn coalesce(list: Vec<Expr>, ty: SqlType, span: Span, nullable: &[bool]) -> Expr {
-    let mut kept: Vec<Expr> = Vec::new();
+    let (mut kept, mut seen): (Vec<Expr>, Seen) = Default::default();
     for expr in list.into_iter().filter(|e| !is_null(e)) {
-        if kept.iter().any(|known| known.same(&expr)) {
+        let mark = mark((), [Some(&expr)]);
+        if seen.find(mark, |at| kept[at].same(&expr)).is_some() {
             continue;
         }
+        seen.note(mark, kept.len());
         let last = !expr.nullable_over(nullable);
         kept.push(expr);
         if last {

@@ -1,6 +1,6 @@
 //! The fields of the record that the kernel sends: each expression once.
 
-use crate::{ColumnId, Datum, Expr, ExprKind, Layout, Stored};
+use crate::{ColumnId, Datum, Expr, ExprKind, Layout, Seen, Stored, mark};
 use bpfquery_catalog::{Access, Relation, SqlType};
 use bpfquery_diag::{Diagnostic, Failure, Result, Span};
 
@@ -11,6 +11,8 @@ pub(super) struct Fields {
     pub(super) values: Vec<Expr>,
     /// Whether constants are sent too: where they are what the query is about.
     pub(super) send_constants: bool,
+    /// Where each of them is.
+    pub(super) seen: Seen,
 }
 
 impl Fields {
@@ -34,7 +36,9 @@ impl Fields {
     }
 
     fn field(&mut self, expr: &Expr, name: &str, relation: &Relation) -> Expr {
-        let at = self.values.iter().position(|value| value.same(expr)).unwrap_or_else(|| {
+        let mark = mark((), [Some(expr)]);
+        let at = self.seen.find(mark, |at| self.values[at].same(expr)).unwrap_or_else(|| {
+            self.seen.note(mark, self.values.len());
             let name = match &expr.kind {
                 ExprKind::Column(id) => relation.columns.get(id.0 as usize).map_or(name, |c| &c.name),
                 _ => name,

@@ -6,6 +6,7 @@ use bpfquery_diag::{Diagnostic, Failure, Result, Span, nearest};
 use bpfquery_plan::aggregates::{Aggregate, aggregate, aggregate_names};
 use bpfquery_plan::functions::{scalar, scalar_names};
 use bpfquery_plan::{self as plan, AggregateCall};
+use std::mem::discriminant;
 
 /// Functions of the language's design that are not there yet.
 const PLANNED: [&str; 24] = [
@@ -97,12 +98,14 @@ impl Binder<'_> {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        let known = self.aggregates.iter().position(|other| {
+        let is = |other: &AggregateCall| {
             other.function == call.function
                 && same(&other.argument, &call.argument)
                 && same(&other.filter, &call.filter)
-        });
-        known.unwrap_or_else(|| {
+        };
+        let mark = plan::mark(discriminant(&call.function), [call.argument.as_ref(), call.filter.as_ref()]);
+        self.seen.find(mark, |at| is(&self.aggregates[at])).unwrap_or_else(|| {
+            self.seen.note(mark, self.aggregates.len());
             self.aggregates.push(call);
             self.aggregates.len() - 1
         })

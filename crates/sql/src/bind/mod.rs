@@ -26,7 +26,7 @@ mod side;
 use crate::ast::Ast;
 use bpfquery_catalog::{Access, Builtin, Kernel, SqlType};
 use bpfquery_diag::{Diagnostic, Result};
-use bpfquery_plan::{AggregateCall, ColumnId, Expr, ExprKind, Plan, Query, typing};
+use bpfquery_plan::{AggregateCall, ColumnId, Expr, ExprKind, Plan, Query, Seen, typing};
 use params::Params;
 use scope::Scope;
 
@@ -52,7 +52,13 @@ pub fn bind(ast: &Ast, kernel: &dyn Kernel, options: &BindOptions) -> Result<Que
         few(list, ast.span)?;
     }
     let scope = Scope::new(kernel, ast)?;
-    let mut binder = Binder { scope, params: Params::default(), aggregates: Vec::new(), place: Place::Select };
+    let mut binder = Binder {
+        scope,
+        params: Params::default(),
+        aggregates: Vec::new(),
+        seen: Seen::default(),
+        place: Place::Select,
+    };
     let mut plan = binder.scan(ast)?;
     for predicate in [binder.only(options.pid, ast), binder.filter(ast.filter.as_ref())?].into_iter().flatten() {
         plan = Plan::Filter { input: Box::new(plan), predicate };
@@ -77,6 +83,8 @@ struct Binder<'a> {
     params: Params,
     /// The aggregate calls so far, each once. Until the keys are known, [`aggregate_column`] stands for their results.
     aggregates: Vec<AggregateCall>,
+    /// Where each of them is.
+    seen: Seen,
     place: Place,
 }
 
