@@ -156,6 +156,8 @@ pub struct MFunc {
     pub blocks: Vec<MBlock>,
     /// How many registers are named, with the machine's own.
     pub registers: u32,
+    /// Registers whose bounds the kernel's verifier must see; see [`crate::passes::bounded`].
+    pub bounded: Vec<VReg>,
 }
 
 impl MFunc {

@@ -15,7 +15,7 @@ use super::Target;
 use super::copies;
 use super::mach::{BlockId, Inst, Line, MBlock, MFunc, REGISTERS, Src, Term, VReg, Wide};
 use crate::ir::{Block, CoreId, Func, Op, Scan, SlotId, Terminator, Value, reverse_postorder};
-use crate::passes::{cfg, facts};
+use crate::passes::{bounded, cfg, facts};
 use bpfquery_diag::{Failure, Result, Span};
 use bpfquery_isa::{AluOp, Width};
 
@@ -28,7 +28,9 @@ pub(super) fn select(func: &Func, target: Target) -> Result<MFunc> {
         select.block(block)?;
     }
     select.entry();
-    Ok(MFunc { blocks: select.blocks, registers: select.registers })
+    let bounded = bounded::values(func).into_iter().zip(&select.regs);
+    let bounded = bounded.filter_map(|(is, reg)| reg.filter(|_| is)).collect();
+    Ok(MFunc { blocks: select.blocks, registers: select.registers, bounded })
 }
 
 /// A value that is made anew at each use.

@@ -4,6 +4,7 @@
 //! the IR verifier accepts. `run` says whether it changed anything. All of them give the same result for the same
 //! function, and none looks at the machine.
 
+pub mod bounded;
 pub mod branches;
 pub mod cfg;
 pub mod counters;

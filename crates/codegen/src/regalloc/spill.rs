@@ -18,6 +18,8 @@ pub(super) struct Origins {
     cuts: Vec<u8>,
     /// The one instruction that defines the register, if it can be done again anywhere.
     remake: Vec<Option<Line>>,
+    /// Whether the kernel must see the register's bounds.
+    bounded: Vec<bool>,
     /// The stack word of each register of the selected function that has one.
     words: BTreeMap<VReg, u32>,
 }
@@ -26,10 +28,13 @@ impl Origins {
     /// Nothing is spilled yet.
     pub(super) fn new(func: &MFunc) -> Origins {
         let registers = func.registers as usize;
+        let mut bounded = vec![false; registers];
+        func.bounded.iter().for_each(|reg| bounded[reg.index()] = true);
         Origins {
             origin: (0..func.registers).map(VReg).collect(),
             cuts: vec![0; registers],
             remake: remakes(func),
+            bounded,
             words: BTreeMap::new(),
         }
     }
@@ -49,6 +54,8 @@ impl Origins {
         let remade = self.remake[self.of(reg).index()].is_some();
         match self.cuts[reg.index()] {
             0 if remade => places * 0.5,
+            // In a stack word its bounds are lost: others leave first.
+            0 if self.bounded[reg.index()] => places * 1.0e3,
             0 => places,
             1 => places * 1.0e6,
             _ => f32::INFINITY,
