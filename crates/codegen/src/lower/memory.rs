@@ -87,8 +87,11 @@ impl Lowerer<'_> {
         if self.memory.plan.scratch == 0 || self.memory.plan.step != self.memory.step {
             return;
         }
+        // Each program has its own: they differ in size, and one may interrupt the other.
+        let holds = matches!(self.fragment.output, bpfquery_plan::Output::Hold { .. });
+        let name = if holds { "scratch_hold" } else { "scratch" }.to_string();
         let map = self.build.map(MapData {
-            name: "scratch".to_string(),
+            name,
             kind: MapKind::PerCpuArray,
             key_size: 4,
             value_size: self.memory.plan.scratch,
