@@ -2,11 +2,11 @@
 //!
 //! What must hold: rows go to a file; each rate has a reader of its own, and it has ended before its rows are counted; the time
 //! on a processor is the reader's own, that of the kernel on its behalf among it. The load is `uring` of `testdata/workloads`:
-//! no system call can be made as often as its requests are done.
+//! no system call can be made as often as its requests are done. Load and reader have real-time priority, each on its processor.
 
 use crate::events::Lab;
 use crate::made::output;
-use crate::tracer::{TRACER, Tracer, first_on, on};
+use crate::tracer::{TRACER, Tracer, first_on};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -61,7 +61,7 @@ pub(crate) fn measure(lab: &Lab) -> Result<Vec<Reader>, String> {
     let mut readers = Vec::new();
     for format in ["none", "json", "csv"] {
         let command = || {
-            let mut command = on(TRACER, &lab.bin);
+            let mut command = first_on(TRACER, &lab.bin);
             command.args(["run", "--format", format, "-e", SQL]);
             command
         };
@@ -71,7 +71,7 @@ pub(crate) fn measure(lab: &Lab) -> Result<Vec<Reader>, String> {
     for (form, title) in [("usual", "C, usual, printf"), ("best", "C, best, printf")] {
         let object = lab.made.object(&format!("rows/{form}"))?.ok_or("there are no rows in C")?;
         let command = || {
-            let mut command = on(TRACER, &lab.made.loader());
+            let mut command = first_on(TRACER, &lab.made.loader());
             command.arg(&object);
             command
         };
@@ -79,7 +79,7 @@ pub(crate) fn measure(lab: &Lab) -> Result<Vec<Reader>, String> {
     }
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let command = || {
-        let mut command = on(TRACER, "bpftrace".as_ref());
+        let mut command = first_on(TRACER, "bpftrace".as_ref());
         // Its buffer as large as the others'.
         command.env("BPFTRACE_PERF_RB_PAGES", "4096");
         command.args(["-c", &format!("{} hold", this.display()), "-e", BPFTRACE]);
