@@ -189,6 +189,14 @@ mod tests {
              reads: 12 values faulted (NULL)\ntext: 1 comparison needed what was cut (NULL)\n\
              text: 100 values may be cut",
         );
+        check(
+            &[("join_overwritten", 1), ("join_left", 2), ("join_unmatched", 0)],
+            Misses::Known(0),
+            true,
+            "losses: none\nmisses: none\njoin: 1 row held until the thread's next one came\n\
+             join: 2 rows still held, or their threads ended",
+        );
+        check(&[("held_full", 3)], Misses::Known(0), false, "losses: 3 rows (too many threads held one)\nmisses: none");
         check(&[("rows_dropped", 2)], Misses::Known(0), false, "losses: 2 events (rows_dropped)\nmisses: none");
     }
 }

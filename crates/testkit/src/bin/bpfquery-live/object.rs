@@ -13,6 +13,7 @@ use std::process::Command;
 /// The checks of this file.
 pub(crate) const CHECKS: &[Check] = &[
     ("object/bpftool", bpftool),
+    ("object/join", join),
     ("object/objdump", objdump),
     ("object/run", same_as_sql),
     ("object/snapshots", snapshots),
@@ -108,6 +109,30 @@ fn bpftool(lab: &Lab) -> Verdict {
     drop(pins);
     gone(lab, &new.difference(&before).copied().collect(), &before)?;
     passed(format!("map dump has {counts}; prog dump xlated linum has {lines} lines of SQL; nothing left after"))
+}
+
+/// The two programs of a join, loaded and attached by bpftool alone: every call meets its own return.
+fn join(lab: &Lab) -> Verdict {
+    let mut load = load(lab)?;
+    let sql = format!(
+        "select x.comm as \"é\", x.cpu as \"a b\", count(*) as \"count(*)\", sum(e.count), avg(e.count), hist(e.count)\n\
+         from tracepoint.syscalls.sys_enter_read e join tracepoint.syscalls.sys_exit_read x on e.tid = x.tid\n\
+         where x.pid in {} group by x.comm, x.cpu",
+        load.list()
+    );
+    let object = lab.compile(&lab.file("q.sql", &sql)?, "portable")?.display().to_string();
+    let before = listed(lab)?;
+    let pins = Pins::new()?;
+    lab.bpftool(&["prog", "loadall", &object, &pins.path(""), "autoattach", "pinmaps", &pins.path("maps")])?;
+    let new = listed(lab)?;
+    load.go()?;
+    let tallies = load.finish()?;
+    let counts = counts(&lab.bpftool_json(&["map", "dump", "pinned", &pins.path("maps/groups")])?, &tallies)?;
+    let held = lab.bpftool_json(&["map", "dump", "pinned", &pins.path("maps/held")])?;
+    ensure(held.as_array().is_some_and(Vec::is_empty), || format!("rows of ended threads are still held: {held}"))?;
+    drop(pins);
+    gone(lab, &new.difference(&before).copied().collect(), &before)?;
+    passed(format!("two programs, map dump has {counts}; nothing held, nothing left after"))
 }
 
 /// Programs that were not there before, by id and name.
