@@ -13,6 +13,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 /// Bytes of keys and values that are asked for at a time: what a processor's cache holds.
 const ROOM: usize = 256 << 10;
 
+/// What the kernel says where a kind of map has no batches, as per-CPU arrays before 5.13 (f008d732ab18); include/linux/errno.h.
+const ENOTSUPP: i32 = 524;
+
 /// Reads groups.
 pub(crate) struct Groups {
     maps: Vec<Map>,
@@ -102,7 +105,7 @@ impl Map {
                     std::ptr::null(),
                 )
             };
-            let errno = Errno::from_raw(-ret);
+            let errno = if ret == -ENOTSUPP { Errno::ENOTSUP } else { Errno::from_raw(-ret) };
             if ret < 0 && errno == Errno::ENOSPC {
                 // A bucket with more entries than there was room for; nothing of it was given.
                 room *= 2;
