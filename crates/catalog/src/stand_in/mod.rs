@@ -21,6 +21,9 @@
 //!   every system call, and leaves 32-bit calls out.
 //! - The program does not interrupt itself: a group's state and scratch memory are one CPU's, and no lock's. For perf
 //!   tracepoints the kernel sees to it; for raw ones since 6.2 (05b24ff9b2cf), and there are events that cannot.
+//! - The program is not preempted, either: others on its CPU would be skipped until it goes on. A perf tracepoint's never is
+//!   (preempt_notrace in perf_trace_EVENT); on 7.2 a raw one's of system calls was seen to be. What happens with interrupts
+//!   off is safe from that everywhere.
 //! - A used column is a built-in, or a field that [`table`] knows as a plain copy of an argument, or of a member of
 //!   what an argument points at, and the kernel's `btf_trace_EVENT` has that argument there, under that name, as wide.
 //!   Names that are equal prove nothing: `prev_state` of sched_switch is both a field and an argument, and they differ.
@@ -53,6 +56,9 @@ pub enum Scope {
 
 /// Since this version a raw tracepoint's program is not run while it runs on the CPU already.
 const GUARDED: (u16, u16) = (6, 2);
+
+/// The last version of which it is known that no probe is preempted; 7.2 skipped system calls for that.
+const NOT_PREEMPTED: (u16, u16) = (6, 18);
 
 /// Members that are read through pointers for less than what the record costs, which a raw tracepoint saves: on sched_switch
 /// three numbers took as long as the record with all of them (Linux 6.18, x86-64). A text counts twice.
@@ -162,12 +168,15 @@ fn same_events(
     if category == "syscalls" {
         return Ok(Err("system calls have no tracepoints of their own".to_string()));
     }
-    let guarded = (identity.version.0, identity.version.1) >= GUARDED;
+    let version = (identity.version.0, identity.version.1);
+    let guarded = version >= GUARDED;
     match (known, scope) {
-        (Some(known), _) if known.interrupts != Interrupts::Itself => Ok(Ok(())),
+        (Some(known), _) if known.interrupts != Interrupts::Itself && known.atomic => Ok(Ok(())),
         (_, Scope::Portable) => {
-            Ok(Err("the event may interrupt itself, which kernels before 6.2 let happen".to_string()))
+            Ok(Err("on some kernels its program may be interrupted by itself, or preempted".to_string()))
         }
+        _ if version > NOT_PREEMPTED => Ok(Err("this kernel may preempt its program".to_string())),
+        (Some(known), Scope::This) if known.interrupts != Interrupts::Itself => Ok(Ok(())),
         _ if !guarded => Ok(Err("the event may interrupt itself, and this kernel lets it".to_string())),
         (Some(_), Scope::This) => Ok(Ok(())),
         (None, Scope::This) if is_made(relation, category, event) => {

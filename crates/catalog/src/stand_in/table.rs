@@ -10,12 +10,14 @@ pub(super) struct Event {
     name: &'static str,
     /// What it may happen in the middle of.
     pub(super) interrupts: Interrupts,
+    /// Whether it happens with interrupts off, so that its probes are never preempted.
+    pub(super) atomic: bool,
     /// What is known of its fields.
     pub(super) fields: &'static [Copied],
 }
 
-/// Which probes of tracepoints an event may happen in the middle of, on one CPU. Probes are not preempted (preempt_notrace in
-/// __DO_TRACE, include/linux/tracepoint.h), but for real-time kernels from 7.0 on.
+/// Which probes of tracepoints an event may happen in the middle of, on one CPU, where probes are not preempted (preempt_notrace
+/// in __DO_TRACE, include/linux/tracepoint.h, and for system calls in include/trace/bpf_probe.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interrupts {
     /// None: it comes from a system call or from the scheduler, which do not run while probes do.
@@ -53,11 +55,15 @@ const fn member(field: &'static str, index: u16, parameter: &'static str, member
 }
 
 const fn event(category: &'static str, name: &'static str, fields: &'static [Copied]) -> Event {
-    Event { category, name, interrupts: Interrupts::Itself, fields }
+    Event { category, name, interrupts: Interrupts::Itself, atomic: false, fields }
 }
 
 const fn task(category: &'static str, name: &'static str, fields: &'static [Copied]) -> Event {
-    Event { category, name, interrupts: Interrupts::Nothing, fields }
+    Event { category, name, interrupts: Interrupts::Nothing, atomic: false, fields }
+}
+
+const fn atomic(category: &'static str, name: &'static str, fields: &'static [Copied]) -> Event {
+    Event { category, name, interrupts: Interrupts::Nothing, atomic: true, fields }
 }
 
 const OF_P: [Copied; 3] =
@@ -68,7 +74,7 @@ const EVENTS: &[Event] = &[
     task("raw_syscalls", "sys_enter", &[copy("id", 1, "id")]),
     task("raw_syscalls", "sys_exit", &[copy("ret", 1, "ret")]),
     // sched.h. Not prev_state, which is __trace_sched_switch_state(…).
-    task(
+    atomic(
         "sched",
         "sched_switch",
         &[
@@ -133,6 +139,7 @@ const EVENTS: &[Event] = &[
         category: "signal",
         name: "signal_generate",
         interrupts: Interrupts::Others,
+        atomic: true,
         fields: &[
             copy("sig", 0, "sig"),
             member("comm", 2, "task", "comm"),
@@ -141,7 +148,7 @@ const EVENTS: &[Event] = &[
             copy("result", 4, "result"),
         ],
     },
-    task("signal", "signal_deliver", &[copy("sig", 0, "sig")]),
+    atomic("signal", "signal_deliver", &[copy("sig", 0, "sig")]),
     // task.h
     task(
         "task",
