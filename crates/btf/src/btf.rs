@@ -13,7 +13,7 @@ use crate::{Error, Result};
 use std::ffi::CStr;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many modifiers, arrays and nested types a walk follows; libbpf's `MAX_RESOLVE_DEPTH` is 32.
 pub(crate) const MAX_DEPTH: u32 = 64;
@@ -24,6 +24,9 @@ const MAX_NAME: usize = 512;
 
 /// How many places a name may have among the strings before every type is looked at instead.
 const MAX_PLACES: usize = 8;
+
+/// How many answers are kept: compiling asks for a few names, again and again.
+const MAX_KNOWN: usize = 64;
 
 /// Bytes of a pointer on the target, x86-64.
 pub const POINTER_SIZE: u32 = 8;
@@ -44,6 +47,10 @@ struct Inner {
     /// The string offset of this section's first own string: 0, or the base's strings' length.
     first_string: u32,
     base: Option<Btf>,
+    /// Whether each string is there once, as its own: so it is with what pahole and libbpf write (`strset__add_str`, libbpf 1.7).
+    strings_unique: bool,
+    /// What was looked for already.
+    found: Mutex<Vec<(Tag, String, Option<TypeId>)>>,
 }
 
 impl fmt::Debug for Btf {
@@ -67,11 +74,11 @@ impl Btf {
     /// The BTF that a running kernel offers of itself: it was checked when the kernel started (`btf_parse_vmlinux`,
     /// kernel/bpf/btf.c, Linux 6.18). Only its header is looked at; parsing all takes 1.6 ms.
     pub fn trust(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Btf> {
-        Btf::unchecked(Box::new(bytes), None)
+        Btf::unchecked(Box::new(bytes), None, true)
     }
 
     fn build(bytes: Box<dyn AsRef<[u8]> + Send + Sync>, base: Option<Btf>) -> Result<Btf> {
-        let btf = Btf::unchecked(bytes, base)?;
+        let btf = Btf::unchecked(bytes, base, false)?;
         let section = btf.section();
         let Scan { count, max_id, max_name } = raw::scan(section.types, section.layout)?;
         let count = u64::from(btf.0.first_id) + u64::from(count);
@@ -86,7 +93,7 @@ impl Btf {
     }
 
     /// A `Btf` of which only the outline is known to be sound.
-    fn unchecked(bytes: Box<dyn AsRef<[u8]> + Send + Sync>, base: Option<Btf>) -> Result<Btf> {
+    fn unchecked(bytes: Box<dyn AsRef<[u8]> + Send + Sync>, base: Option<Btf>, strings_unique: bool) -> Result<Btf> {
         let data = (*bytes).as_ref();
         let Header { types, strings, layout } = Header::parse(data)?;
         check_strings(&data[strings.clone()], base.is_some())?;
@@ -97,8 +104,9 @@ impl Btf {
         if most > u64::from(u32::MAX) {
             return Err(Error::new("BTF and its base are larger than 4 GiB"));
         }
-        let index = Index::default();
-        Ok(Btf(Arc::new(Inner { bytes, types, strings, layout, index, first_id, first_string, base })))
+        let (index, found) = Default::default();
+        let inner = Inner { bytes, types, strings, layout, index, first_id, first_string, base, strings_unique, found };
+        Ok(Btf(Arc::new(inner)))
     }
 
     /// The base of a split BTF.
@@ -164,6 +172,20 @@ impl Btf {
 
     /// The first type of this kind and name that is not the base's.
     pub fn find_own(&self, tag: Tag, name: &str) -> Option<TypeId> {
+        // The list is whole between two statements, so a panic elsewhere does not spoil it.
+        let known = || self.0.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, id)) = known().iter().find(|(kind, known, _)| *kind == tag && known == name) {
+            return *id;
+        }
+        let id = self.look_for(tag, name);
+        let mut known = known();
+        if known.len() < MAX_KNOWN {
+            known.push((tag, name.to_string(), id));
+        }
+        id
+    }
+
+    fn look_for(&self, tag: Tag, name: &str) -> Option<TypeId> {
         match self.places_of(name) {
             Some(places) => self.find_named(tag, &places),
             None => self.own_of(tag).find(|(_, offset)| self.string_is(*offset, name.as_bytes())).map(|(id, _)| id),
@@ -186,6 +208,12 @@ impl Btf {
             return None;
         }
         let with_nul = [name.as_bytes(), &[0]].concat();
+        if self.0.strings_unique {
+            // One behind the NUL of another: the first string is the empty one.
+            let between = [&[0], with_nul.as_slice()].concat();
+            let at = memchr::memmem::find(self.part(&self.0.strings), &between);
+            return Some(at.map(|at| at as u32 + 1).into_iter().collect());
+        }
         let mut places = Vec::new();
         let mut owner = Some(self);
         while let Some(btf) = owner {

@@ -58,7 +58,7 @@ fn mutated_types() {
     let (good, _) = common::sample();
     let mut random = Random(0x5eed);
     let (mut parsed, mut work) = (0, 0);
-    for _ in 0..20_000 {
+    for _ in 0..10_000 {
         let mut bytes = good.clone();
         for _ in 0..1 + random.below(4) {
             mutate(&mut bytes, &mut random);
@@ -69,7 +69,7 @@ fn mutated_types() {
         }
     }
     // The mutations are of use only if many get past the header.
-    assert!(parsed > 5_000 && work > 100_000, "{parsed} of 20000 were read, {work} answers");
+    assert!(parsed > 2_500 && work > 50_000, "{parsed} of 10000 were read, {work} answers");
 }
 
 #[test]

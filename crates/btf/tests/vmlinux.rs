@@ -226,3 +226,21 @@ fn speed() {
     let theirs = time("parse by btf-rs", &mut || btf_rs::Btf::from_bytes(&data).is_ok().into());
     assert!(ours < Some(theirs), "{ours:?} is not less than {theirs:?}");
 }
+
+/// What is trusted answers as what is looked through: by name, whichever way that is found, and by id.
+#[test]
+fn trusted() {
+    let (parsed, trusted) = (Btf::parse(bytes()).expect("the kernel's"), Btf::trust(bytes()).expect("the kernel's"));
+    let of = |tag, every: usize| parsed.own_named(tag).step_by(every).map(move |(_, name)| (tag, name));
+    let known = of(Tag::Func, 5000).chain(of(Tag::Struct, 1000)).chain(of(Tag::Typedef, 500));
+    for (tag, name) in known.chain([(Tag::Struct, "no_such_struct"), (Tag::Typedef, "task_struct"), (Tag::Struct, "")])
+    {
+        for _ in 0..2 {
+            assert_eq!(trusted.find(tag, name), parsed.find(tag, name), "{name}");
+        }
+    }
+    for id in parsed.ids().step_by(97).chain([TypeId(u32::MAX)]) {
+        assert_eq!((trusted.name(id), trusted.tag(id)), (parsed.name(id), parsed.tag(id)), "{id}");
+    }
+    assert_eq!(trusted.next_id(), parsed.next_id());
+}
