@@ -70,7 +70,7 @@ fn usual(column: &Column, relation: &Relation) -> Option<(i64, u32)> {
         SqlType::Enum(names) => {
             let (low, high) = (names.values.iter().map(|v| v.0).min()?, names.values.iter().map(|v| v.0).max()?);
             let count = u32::try_from(high.checked_sub(low)?.checked_add(1)?).ok()?;
-            Some((i64::try_from(low).ok()?, count)).filter(|(_, count)| *count <= MOST)
+            Some((low, count)).filter(|(_, count)| *count <= MOST)
         }
         SqlType::Int { .. } if column.name == "id" && counts_syscalls(&relation.hook) => Some((0, SYSCALLS)),
         _ => None,
