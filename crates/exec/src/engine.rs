@@ -9,8 +9,16 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use bpfquery_diag::{Failure, Result};
 use bpfquery_plan::eval::{eval, passes};
-use bpfquery_plan::{Datum, Source, Step, UserPlan};
+use bpfquery_plan::{ColumnId, Datum, Expr, ExprKind, Source, Step, UserPlan};
 use std::ops::Range;
+
+/// Where a column of the result comes from.
+#[derive(Clone)]
+enum Origin {
+    /// A field of the record, by its place in the layout.
+    Field(usize),
+    Literal(Datum),
+}
 
 /// Runs a user plan.
 pub struct Engine {
@@ -23,6 +31,8 @@ pub struct Engine {
     pub(crate) received: u64,
     /// The groups of the emission under way.
     pub(crate) gathered: Gathered,
+    /// Where the columns of a stream come from, if no row needs the evaluator.
+    origins: Option<Vec<Origin>>,
     /// Rows of a stream that still have to be left out, and that may still come, by position of their LIMIT step.
     limits: Vec<(u64, Option<u64>)>,
 }
@@ -39,7 +49,8 @@ impl Engine {
         });
         let limits = limits.collect();
         let gathered = Gathered::new(&plan);
-        Engine { plan, params, wall_offset, schema, columns, pending: 0, received: 0, gathered, limits }
+        let origins = origins(&plan);
+        Engine { plan, params, wall_offset, schema, columns, pending: 0, received: 0, gathered, origins, limits }
     }
 
     /// The result's columns.
@@ -82,18 +93,22 @@ impl Engine {
 
     /// Takes records of [`Engine::record_size`] bytes each, up to the one that reaches a LIMIT; how many it took.
     pub fn push_run(&mut self, run: Run<'_>) -> Result<usize> {
-        let rows_only = |step: &Step| matches!(step, Step::Limit { .. } | Step::Sort(_));
-        let taken = if self.plan.steps.iter().all(rows_only) { self.append_run(run) } else { self.push_rows(run)? };
+        let taken = if self.origins.is_some() { self.append_run(run) } else { self.push_rows(run)? };
         self.received += taken as u64;
         Ok(taken)
     }
 
-    /// Records whose columns are the result's, column by column.
+    /// Column by column.
     fn append_run(&mut self, run: Run<'_>) -> usize {
         let (taken, kept) = self.limited(run.len());
         if let (Source::Rows { layout, types }, Some(run)) = (&self.plan.source, run.slice(&kept)) {
-            for ((field, ty), column) in layout.fields.iter().zip(types).zip(&mut self.columns) {
-                decode::append_run(layout, field, ty, run, self.wall_offset, column);
+            for (origin, column) in self.origins.iter().flatten().zip(&mut self.columns) {
+                match origin {
+                    Origin::Literal(datum) => (0..run.len()).for_each(|_| column.datum(datum)),
+                    Origin::Field(at) => {
+                        decode::append_run(layout, &layout.fields[*at], &types[*at], run, self.wall_offset, column);
+                    }
+                }
             }
             self.pending += run.len();
         }
@@ -189,4 +204,26 @@ impl Engine {
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options);
         batch.map(Some).map_err(|e| Failure::bug("exec", e.to_string()))
     }
+}
+
+/// `None` if a step looks at values.
+fn origins(plan: &UserPlan) -> Option<Vec<Origin>> {
+    let Source::Rows { layout, types } = &plan.source else { return None };
+    let mut origins: Vec<Origin> = (0..layout.fields.len().min(types.len())).map(Origin::Field).collect();
+    for step in &plan.steps {
+        match step {
+            // A single row is in order.
+            Step::Limit { .. } | Step::Sort(_) => {}
+            Step::Filter(_) => return None,
+            Step::Project(exprs) => {
+                let origin = |expr: &Expr| match &expr.kind {
+                    ExprKind::Column(ColumnId(at)) => origins.get(*at as usize).cloned(),
+                    ExprKind::Literal(datum) => Some(Origin::Literal(datum.clone())),
+                    _ => None,
+                };
+                origins = exprs.iter().map(origin).collect::<Option<_>>()?;
+            }
+        }
+    }
+    Some(origins)
 }

@@ -4,7 +4,7 @@ use arrow_array::{Array, RecordBatch};
 use bpfquery_catalog::{EnumType, SqlType};
 use bpfquery_diag::Span;
 use bpfquery_exec::{Engine, Run};
-use bpfquery_plan::{ColumnId, Expr, ExprKind, Layout, OutputColumn, Source, Step, Stored, UserPlan};
+use bpfquery_plan::{ColumnId, Datum, Expr, ExprKind, Layout, OutputColumn, Source, Step, Stored, UserPlan};
 
 /// CLOCK_REALTIME minus CLOCK_MONOTONIC in some year.
 const WALL: i64 = 1_795_221_612_345_678_901;
@@ -36,11 +36,20 @@ fn plan(nullable: bool, steps: Vec<Step>) -> UserPlan {
     UserPlan { source: Source::Rows { layout, types }, steps, output }
 }
 
-/// The columns as they are, by the evaluator.
+/// The columns as they are.
 fn project() -> Step {
     let columns = types().into_iter().enumerate();
     let column = |(at, ty)| Expr { kind: ExprKind::Column(ColumnId(at as u32)), ty, span: Span::default() };
     Step::Project(columns.map(column).collect())
+}
+
+/// Keeps all rows, but looks at each: the evaluator takes them one by one.
+fn keep() -> Step {
+    Step::Filter(literal(Datum::Bool(true), SqlType::Bool))
+}
+
+fn literal(datum: Datum, ty: SqlType) -> Expr {
+    Expr { kind: ExprKind::Literal(datum), ty, span: Span::default() }
 }
 
 fn size(plan: &UserPlan) -> usize {
@@ -89,15 +98,17 @@ fn one_by_one_or_many_at_a_time() {
         for rows in [1, 2, 63, 64, 300] {
             let plain = plan(nullable, Vec::new());
             let bytes = records(rows, size(&plain));
-            let (expect, received) = taken(&plan(nullable, vec![project()]), &bytes, None);
+            let (expect, received) = taken(&plan(nullable, vec![keep()]), &bytes, None);
             let expect = expect.unwrap();
             assert_eq!((expect.num_rows(), received), (rows, rows as u64));
             let nulls: usize = expect.columns().iter().map(|column| column.null_count()).sum();
             assert_eq!(nulls > 0, nullable);
             for at_a_time in [None, Some(1), Some(7), Some(1000)] {
-                let (batch, received) = taken(&plain, &bytes, at_a_time);
-                assert!(batch.unwrap() == expect, "{rows} rows, {at_a_time:?} at a time, nullable {nullable}");
-                assert_eq!(received, rows as u64);
+                for steps in [Vec::new(), vec![project()]] {
+                    let (batch, received) = taken(&plan(nullable, steps), &bytes, at_a_time);
+                    assert!(batch.unwrap() == expect, "{rows} rows, {at_a_time:?} at a time, nullable {nullable}");
+                    assert_eq!(received, rows as u64);
+                }
             }
         }
     }
@@ -117,13 +128,32 @@ fn limits_cut_runs() {
         vec![limit(0, Some(7)), limit(0, Some(90))],
         vec![limit(10, None), limit(0, Some(90))],
     ] {
-        // With a projection in front, each row goes through the steps by itself.
-        let slow = std::iter::once(project()).chain(steps.clone()).collect();
+        let slow = std::iter::once(keep()).chain(steps.clone()).collect();
         let expect = taken(&plan(true, slow), &bytes, None);
         for at_a_time in [None, Some(1), Some(13), Some(100)] {
             let got = taken(&plan(true, steps.clone()), &bytes, at_a_time);
             assert!(got == expect, "{steps:?}, {at_a_time:?} at a time: {} not {}", got.1, expect.1);
         }
+    }
+}
+
+/// `select c, 'x', b, NULL, c …`: columns twice, in another order, and constants.
+#[test]
+fn columns_are_chosen_without_the_evaluator() {
+    let all = types();
+    let column =
+        |at: usize| Expr { kind: ExprKind::Column(ColumnId(at as u32)), ty: all[at].clone(), span: Span::default() };
+    let text = || literal(Datum::Text(b"x".to_vec()), SqlType::Text { width: 2 });
+    let first = vec![column(9), text(), column(2), column(13), literal(Datum::Null, SqlType::I32), column(9)];
+    let output = first.iter().map(|expr| OutputColumn { name: "x".to_string(), ty: expr.ty.clone() }).collect();
+    let steps = vec![Step::Project(first), Step::Limit { count: Some(90), offset: 5 }];
+    let quick = UserPlan { output, ..plan(true, steps) };
+    let bytes = records(100, size(&quick));
+    let slow = UserPlan { steps: std::iter::once(keep()).chain(quick.steps.clone()).collect(), ..quick.clone() };
+    let expect = taken(&slow, &bytes, None);
+    assert_eq!(expect.0.as_ref().map(RecordBatch::num_rows), Some(90));
+    for at_a_time in [None, Some(13), Some(100)] {
+        assert!(taken(&quick, &bytes, at_a_time) == expect, "{at_a_time:?}");
     }
 }
 
