@@ -12,6 +12,8 @@ use bpfquery_plan::Fragment;
 const TASK: &str = "task_struct";
 /// Since this version bpf_get_current_task_btf lets tracing programs load from `task_struct` (3ca1032ab7ab).
 const TYPED_TASK: (u16, u16) = (5, 11);
+/// Since this version what stands behind a thread's name is zero (06c5088aeedd).
+const PADDED_COMM: (u16, u16) = (5, 17);
 /// TASK_COMM_LEN, include/linux/sched.h.
 const COMM: u32 = 16;
 
@@ -30,6 +32,7 @@ pub(crate) fn facts(fragment: &Fragment, kernel: &dyn Kernel, target: Target) ->
     }
     if uses(fragment, Builtin::Comm)
         && typed
+        && has_since(kernel.identity(), PADDED_COMM)
         && let Some(comm) = place(kernel, "comm")?.filter(|comm| comm.size == COMM)
     {
         facts.comm = at(&comm);
@@ -48,7 +51,11 @@ fn check(name: &str, member: &FieldPath) -> Check {
 }
 
 fn has_typed_task(identity: &Identity) -> bool {
-    (identity.version.0, identity.version.1) >= TYPED_TASK && identity.features.contains(&Feature::Btf)
+    has_since(identity, TYPED_TASK) && identity.features.contains(&Feature::Btf)
+}
+
+fn has_since(identity: &Identity, version: (u16, u16)) -> bool {
+    (identity.version.0, identity.version.1) >= version
 }
 
 fn uses(fragment: &Fragment, builtin: Builtin) -> bool {

@@ -180,12 +180,8 @@ impl Lowerer<'_> {
         let first = self.look_up(map, key, make);
         self.build.jump(found, &[first]);
         self.build.switch_to(make);
-        if self.settle_comms(of.0, of.1, key) {
-            let make = self.build.cold_block();
-            let settled = self.look_up(map, key, make);
-            self.build.jump(found, &[settled]);
-            self.build.switch_to(make);
-        }
+        // A group that is there under the settled key is not made again (-EEXIST), and is found then.
+        self.settle_comms(of.0, of.1, key);
         self.make(map, key, state_size, found);
         self.build.switch_to(found);
         entry

@@ -1,8 +1,9 @@
 //! The current thread's name and parent, from `task_struct` without a helper where the kernel lets programs read there.
 //!
-//! What must hold: two names that are equal as text are one group. Behind its NUL a name may hold what was there before:
-//! kernels before 5.17 leave it (06c5088aeedd), and any may be met while it is being changed. So what is copied as it stands is
-//! never made a key: it may find a group, and where it finds none the helper reads the name anew, with zeros behind it.
+//! What must hold: two names that are equal as text are one group. Behind its NUL a name may hold what was there before, where it
+//! is met while it is being changed (and on kernels before 5.17, 06c5088aeedd, where it is not copied for that). So what is copied
+//! as it stands is never made a key: it may find a group, and where it finds none the helper reads the name anew, with zeros
+//! behind it.
 //!
 //! Not checked: that the name's place is the running kernel's; a [`bpfquery_catalog::Check`] of the object is.
 
@@ -61,17 +62,16 @@ impl Lowerer<'_> {
         Ok(self.copy_comm(base, offset_of(field.offset)?))
     }
 
-    /// Reads the names of a key anew, as other rows' keys have them; false where it has none that were copied.
-    pub(super) fn settle_comms(&mut self, layout: &Layout, keys: &[Expr], base: Value) -> bool {
+    /// Reads the names of a key that were copied anew, as other rows' keys have them.
+    pub(super) fn settle_comms(&mut self, layout: &Layout, keys: &[Expr], base: Value) {
         let names = layout.fields.iter().zip(keys).filter(|(field, expr)| self.is_comm(field, expr));
         let offsets: Vec<u32> = names.map(|(field, _)| field.offset).collect();
-        for offset in &offsets {
-            let target = self.build.bin_imm(crate::ir::BinOp::Add, base, i64::from(*offset));
+        for offset in offsets {
+            let target = self.build.bin_imm(crate::ir::BinOp::Add, base, i64::from(offset));
             self.zero(target, 0, COMM);
             let size = self.build.iconst(COMM.into());
             self.build.call(Helper::GetCurrentComm, &[target, size]);
         }
-        !offsets.is_empty()
     }
 
     fn is_comm(&self, field: &Field, expr: &Expr) -> bool {
