@@ -6,7 +6,7 @@ use bpfquery_catalog::Hook;
 use bpfquery_host::Live;
 use bpfquery_runtime::{Command, Ended, Flow, Options, Session, Stop};
 use common::made::Made;
-use common::{Seen, Worker, compile, compile_as, gone, loaded, open, own, run};
+use common::{Seen, Worker, compile, compile_as, gone, loaded, open, open_with, own, run};
 use std::time::{Duration, Instant};
 
 fn query(worker: &Worker, name: &str) -> Vec<u8> {
@@ -50,6 +50,20 @@ fn a_failing_run_leaves_nothing() {
     let mut fail = |_| Err(bpfquery_diag::Failure::io("write rows", "no space"));
     session.run(Stop::default(), &mut fail).unwrap_err();
     gone(&own("fail"));
+}
+
+/// An object that was compiled just now finds members in its own types, one from a file in the kernel's: at the same places.
+#[test]
+fn members_are_where_they_are_whoever_says_so() {
+    for compiled_here in [false, true] {
+        let command = Command::spawn(&["true"]).unwrap();
+        let pid = command.pid();
+        let sql = format!("select p.tgid as t, p.pid as i from rawtracepoint.sched_process_exec where p.tgid = {pid}");
+        let session = open_with(&compile(&sql), &Options { compiled_here, ..Options::default() });
+        let mut seen = Seen::default();
+        run(session, Stop { command: Some(command), ..Stop::default() }, &mut seen);
+        assert_eq!(seen.rows(), [format!("{pid} {pid}")], "{compiled_here}");
+    }
 }
 
 #[test]
