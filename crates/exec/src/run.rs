@@ -71,7 +71,7 @@ impl NullBit {
     pub(crate) fn of(layout: &Layout, field: &Field) -> Option<NullBit> {
         let (bit, (offset, _)) = (field.null_bit?, layout.nulls?);
         // Bits are counted from the lowest of a little-endian number.
-        Some(NullBit { byte: (offset + bit / 8) as usize, mask: 1 << (bit % 8) })
+        Some(NullBit { byte: offset.saturating_add(bit / 8) as usize, mask: 1 << (bit % 8) })
     }
 
     /// Whether the field is NULL in this record.
