@@ -89,8 +89,15 @@ impl Session {
     /// [`bpfquery_diag::Failure::Io`] for what is no object of ours or is damaged; `Kernel` for what this kernel or these
     /// privileges cannot do; `Bug` for what the verifier refuses. Nothing of it is left in the kernel.
     pub fn open(object: &[u8], kernel: &dyn Kernel, options: &Options) -> Result<Session> {
+        Session::open_as(object, load::manifest(object)?, kernel, options)
+    }
+
+    /// The same where the manifest was read already: what [`Session::manifest_of`] says of this very object.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub fn open_as(object: &[u8], manifest: Manifest, kernel: &dyn Kernel, options: &Options) -> Result<Session> {
         messages::listen(options.verbose);
-        let manifest = load::manifest(object)?;
         load::check(&manifest, kernel, options.compiled_here)?;
         let Loaded { object, wall_offset } = load::load(object, &manifest, options, kernel)?;
         let timing = options.analyze.then(analysis::time_programs).transpose()?;

@@ -63,7 +63,7 @@ fn open(
     let params = values(&manifest.params, &given)?;
     let (max_groups, verbose) = (args.max_groups, args.verbose);
     let options = Options { params, max_groups, verbose, compiled_here, drop_privileges: true, analyze: false };
-    Ok(Session::open(object, kernel, &options)?)
+    Ok(Session::open_as(object, manifest.clone(), kernel, &options)?)
 }
 
 fn follow(args: &RunArgs, command: Option<Command>, session: Session, manifest: &Manifest) -> Result {
