@@ -106,3 +106,24 @@ fn checks_made_on_the_oldest() {
     hold("rawtracepoint.sys_enter", "");
     hold("rawtracepoint.sched_switch", "");
 }
+
+/// An object for one kernel that loads from a struct by a plain offset is refused where the member stands elsewhere.
+#[test]
+fn a_member_that_moved_is_seen() {
+    let check = |member: &str, offset| {
+        let (of, member) = ("task_struct".to_string(), member.to_string());
+        Check::Member { of, member, offset, size: 16 }
+    };
+    let mut places = BTreeSet::new();
+    for (series, kernel) in kernels() {
+        let wrong = verify_check(&check("comm", 1), &kernel).expect_err(series);
+        let place = wrong.strip_prefix("struct task_struct: \"comm\" is 16 bytes at offset ").expect(series);
+        let offset: u32 = place.split(',').next().and_then(|text| text.parse().ok()).expect(series);
+        assert_eq!(place, format!("{offset}, not 16 at 1"));
+        assert_eq!(verify_check(&check("comm", offset), &kernel), Ok(()), "{series}");
+        places.insert(offset);
+        let wrong = verify_check(&check("com", 1), &kernel).expect_err(series);
+        assert_eq!(wrong, "struct task_struct has no \"com\"", "{series}");
+    }
+    assert!(places.len() > 1, "it moves between kernels");
+}
