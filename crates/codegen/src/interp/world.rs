@@ -158,11 +158,7 @@ impl World {
         }
         let kind = match map.kind {
             MapKind::RingBuffer => StoreKind::Ring(Ring::new(map.max_entries)),
-            MapKind::Hash
-            | MapKind::PerCpuHash
-            | MapKind::Array
-            | MapKind::PerCpuArray
-            | MapKind::TaskStorage => {
+            MapKind::Hash | MapKind::PerCpuHash | MapKind::Array | MapKind::PerCpuArray | MapKind::TaskStorage => {
                 StoreKind::Map(Map::new(map.clone(), self.cpus))
             }
         };

@@ -30,6 +30,7 @@
 //!   from the instructions and branches before it keep it there;
 //! - a load from the context goes through the pointer as it came (check_ctx_reg, kernel/bpf/verifier.c 5.10; a moved one may be
 //!   an address for a probe read), a load or store of the stack has a known offset (else since 5.12);
+//! - a scan may look at all of its bytes, one at the least, and at all of its table, which is in `.rodata`;
 //! - sizes that helpers get are positive and bounded;
 //! - stack accesses are aligned to their size (the kernel insists, `check_ptr_alignment`, kernel/bpf/verifier.c 6.18),
 //!   context accesses too, and to 8 bytes where only words are allowed; atomic additions to 8;
