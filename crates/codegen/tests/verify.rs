@@ -523,3 +523,18 @@ fn parameters_have_the_bounds_of_their_arguments() {
     check_index(&apart(14), None);
     check_index(&apart(15), Some("1 to 17"));
 }
+
+#[test]
+fn tasks_are_only_loaded_from() {
+    let body =
+        |line: &str| format!("  v1 = call get_current_task_btf\n  v2 = const 8\n{line}\n  v9 = const 0\n  ret v9");
+    let refused = |line: &str, expect: &str| check(&body(&format!("  {line}")), &format!("b0: `{line}`: {expect}"));
+    accept(&body("  v3 = load.task v1, 16\n  v4 = load.u32 v3, 8"));
+    refused("store.u64 v1, 0, v2", "the kernel's memory is read-only");
+    refused("v3 = add v1, v2", "v1 cannot be moved");
+    refused("v3 = load.task v0, 0", "v0 leads to no task");
+    check(
+        &body("  v3 = slot s0\n  store.u64 v3, 0, v2\n  store.task v3, 0, v2"),
+        "b0: `store.task v3, 0, v2`: tasks are not stored",
+    );
+}
