@@ -97,7 +97,7 @@ Project [pid, pid, comm]
     check(
         r#"SELECT path.dentry.d_name.name, path -> mnt -> mnt_sb -> s_id, file -> f_inode -> i_ino FROM fentry.vfs_open"#,
         r#"
-Project [path -> dentry -> d_name.name AS name, path -> mnt -> mnt_sb -> s_id AS s_id, file -> f_inode -> i_ino AS i_ino]
+Project [str(path -> dentry -> d_name.name) AS name, path -> mnt -> mnt_sb -> s_id AS s_id, file -> f_inode -> i_ino AS i_ino]
   Scan fentry.vfs_open
 "#,
     );
