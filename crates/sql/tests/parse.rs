@@ -38,6 +38,10 @@ fn expressions(ast: &Ast) -> Vec<&Expr> {
         .chain(&ast.group_by)
         .chain(&ast.having)
         .chain(ast.order_by.iter().map(|key| &key.expr))
+        .chain(ast.join.iter().filter_map(|join| match &join.on {
+            bpfquery_sql::ast::On::Condition(condition) => Some(condition),
+            bpfquery_sql::ast::On::Using(_) => None,
+        }))
         .chain(&ast.limit)
         .chain(&ast.offset)
         .collect()
@@ -188,12 +192,23 @@ fn our_words_are_no_aliases_and_stay_names() {
 }
 
 #[test]
+fn joins() {
+    check(
+        "select e.a from t as e inner join kprobe.f x on (e.tid = x.tid and 1=1) where b",
+        "SELECT e.a FROM t AS e JOIN kprobe.f AS x ON (e.tid = x.tid) AND (1 = 1) WHERE b",
+    );
+    check(
+        "select a from t join interval('1 s') using (tid, \"B\")",
+        "SELECT a FROM t JOIN interval('1 s') USING (tid, \"B\")",
+    );
+}
+
+#[test]
 fn what_is_not_supported_says_so() {
     for sql in [
         "select distinct on (a) a from t",
         "select a into b from t",
         "select top 5 a from t",
-        "select a from t join u using (a)",
         "select a from t natural join u",
         "select a from t, u",
         "select a from lateral f(x)",
