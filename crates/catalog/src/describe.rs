@@ -129,6 +129,8 @@ pub fn describe(relation: &Relation) -> Description {
             Access::Context { .. } | Access::DataLocation { .. } | Access::Member { .. } | Access::Held { .. } => {
                 remark(&column.ty)
             }
+            // Of a system call, what is made of two events; of others, nothing that anybody describes.
+            Access::Unreachable if syscall::is_syscall(relation) => "time from the call to its completion".to_string(),
             Access::Unreachable => String::new(),
         };
         Described {
