@@ -9,9 +9,12 @@ use bpfquery_object::manifest::{GROUPS, REST};
 use libbpf_rs::{MapCore, MapFlags, Object};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::mpsc::sync_channel;
 
 /// Bytes of keys and values that are asked for at a time: what a processor's cache holds.
 const ROOM: usize = 256 << 10;
+/// Batches that wait to be taken.
+const AHEAD: usize = 2;
 
 /// What the kernel says where a kind of map has no batches, as per-CPU arrays before 5.13 (f008d732ab18); include/linux/errno.h.
 const ENOTSUPP: i32 = 524;
@@ -78,48 +81,76 @@ impl Map {
         }
     }
 
-    /// The outer error is the taker's, the inner the kernel's.
+    /// The outer error is the taker's, the inner the kernel's. What is more than a batch is read ahead by another thread: copying
+    /// groups out of the kernel takes longer than printing them.
     fn read_batches(&self, take: &mut dyn FnMut(&Chunk<'_>) -> Result<()>) -> Result<nix::Result<()>> {
+        let mut position = Position::new(self);
+        let first = match self.next_batch(&mut position) {
+            Ok(first) => first,
+            Err(errno) => return Ok(Err(errno)),
+        };
+        take(&self.chunk(&first.keys, &first.values))?;
+        if first.last {
+            return Ok(Ok(()));
+        }
+        let (sender, batches) = sync_channel(AHEAD);
+        std::thread::scope(|scope| {
+            let ahead = move || {
+                loop {
+                    let batch = self.next_batch(&mut position);
+                    let ends = batch.as_ref().map_or(true, |batch| batch.last);
+                    // Nobody takes it any more after an error of the taker's.
+                    if sender.send(batch).is_err() || ends {
+                        break;
+                    }
+                }
+            };
+            std::thread::Builder::new().spawn_scoped(scope, ahead).map_err(|error| fail("read", error))?;
+            for batch in batches {
+                match batch {
+                    Ok(batch) => take(&self.chunk(&batch.keys, &batch.values))?,
+                    Err(errno) => return Ok(Err(errno)),
+                }
+            }
+            Ok(Ok(()))
+        })
+    }
+
+    fn next_batch(&self, position: &mut Position) -> nix::Result<Batch> {
         let bytes = self.stride * self.cpus;
-        let mut room = (ROOM / (bytes + self.key_size)).clamp(1, self.max_entries.max(1));
-        let (mut keys, mut values) = (Vec::new(), Vec::new());
-        // Where the kernel goes on: the number of a bucket or an index, in as many bytes as a key has, at least 4.
-        let mut position = vec![0u8; self.key_size.max(4)];
-        let mut first = true;
         loop {
-            keys.resize(room * self.key_size, 0);
-            values.resize(room * bytes, 0);
+            let mut keys = vec![0; position.room * self.key_size];
+            let mut values = vec![0; position.room * bytes];
             // Both sizes come from a map that exists, so they are far below 4 Gi.
-            let mut count = room as u32;
-            let from = if first { std::ptr::null_mut() } else { position.as_mut_ptr() };
+            let mut count = position.room as u32;
+            let from = if position.first { std::ptr::null_mut() } else { position.bytes.as_mut_ptr() };
             // SAFETY: `keys` and `values` have room for `count` entries of this map; the kernel reads the position before it
             // writes it anew.
             let ret = unsafe {
                 libbpf_sys::bpf_map_lookup_batch(
                     self.fd.as_raw_fd(),
                     from.cast(),
-                    position.as_mut_ptr().cast(),
+                    position.bytes.as_mut_ptr().cast(),
                     keys.as_mut_ptr().cast(),
                     values.as_mut_ptr().cast(),
                     &raw mut count,
                     std::ptr::null(),
                 )
             };
-            let errno = if ret == -ENOTSUPP { Errno::ENOTSUP } else { Errno::from_raw(-ret) };
-            if ret < 0 && errno == Errno::ENOSPC {
-                // A bucket with more entries than there was room for; nothing of it was given.
-                room *= 2;
-                continue;
+            match if ret == -ENOTSUPP { Errno::ENOTSUP } else { Errno::from_raw(-ret) } {
+                _ if ret >= 0 => {}
+                Errno::ENOENT => {}
+                Errno::ENOSPC => {
+                    // A bucket with more entries than there was room for; nothing of it was given.
+                    position.room *= 2;
+                    continue;
+                }
+                errno => return Err(errno),
             }
-            if ret < 0 && errno != Errno::ENOENT {
-                return Ok(Err(errno));
-            }
-            let count = count as usize;
-            take(&self.chunk(&keys[..count * self.key_size], &values[..count * bytes]))?;
-            if ret < 0 {
-                return Ok(Ok(()));
-            }
-            first = false;
+            position.first = false;
+            keys.truncate(count as usize * self.key_size);
+            values.truncate(count as usize * bytes);
+            return Ok(Batch { keys, values, last: ret < 0 });
         }
     }
 
@@ -197,6 +228,29 @@ impl Map {
     fn chunk<'a>(&self, keys: &'a [u8], values: &'a [u8]) -> Chunk<'a> {
         Chunk { rest: self.rest, keys, key_size: self.key_size, values, stride: self.stride, cpus: self.cpus }
     }
+}
+
+/// Where the kernel goes on.
+struct Position {
+    /// The number of a bucket or an index, in as many bytes as a key has, at least 4.
+    bytes: Vec<u8>,
+    first: bool,
+    /// Entries that are asked for.
+    room: usize,
+}
+
+impl Position {
+    fn new(map: &Map) -> Position {
+        let room = ROOM / (map.stride * map.cpus + map.key_size);
+        Position { bytes: vec![0; map.key_size.max(4)], first: true, room: room.clamp(1, map.max_entries.max(1)) }
+    }
+}
+
+/// Some entries as the kernel copies them.
+struct Batch {
+    keys: Vec<u8>,
+    values: Vec<u8>,
+    last: bool,
 }
 
 fn fail(doing: &str, error: impl std::fmt::Display) -> Failure {
