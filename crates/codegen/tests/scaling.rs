@@ -122,9 +122,8 @@ fn cost(func: &Func) -> u64 {
 
 #[test]
 fn work_grows_with_the_query_and_not_with_its_square() {
-    let shapes: [(&str, fn(i64) -> Func); 2] = [("arms", function), ("reads", reads)];
-    for (name, shape) in shapes {
-        let (small, large) = (cost(&shape(100)), cost(&shape(400)));
+    for (name, small, large) in [("arms", function(100), function(400)), ("reads", reads(100), reads(400))] {
+        let (small, large) = (cost(&small), cost(&large));
         eprintln!("{name}: {small} ns, {large} ns, {:.1}", large as f64 / small as f64);
         assert!(large < 6 * small, "{name}: {small} ns for 100, {large} ns for 400");
     }

@@ -11,6 +11,9 @@ use super::Block;
 pub(super) struct Dominance {
     nodes: Vec<Option<Node>>,
     ways: Vec<Vec<Block>>,
+    /// The last question in which a block was looked at: in code that nothing reaches, each is looked at once.
+    asked: Vec<u32>,
+    question: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +30,7 @@ impl Dominance {
         let entry = Node { depth: 0, parent: Block(0), skip: Block(0) };
         self.nodes.push(self.nodes.is_empty().then_some(entry));
         self.ways.push(Vec::new());
+        self.asked.push(0);
     }
 
     /// `from` may go to `to`.
@@ -36,23 +40,28 @@ impl Dominance {
 
     /// Writing goes on in this block.
     pub(super) fn begin(&mut self, block: Block) {
-        self.find(block);
+        self.place(block);
     }
 
     /// Whether every way to `b` passes `a`; not known where nothing goes to one of them yet.
     pub(super) fn dominates(&mut self, a: Block, b: Block) -> bool {
-        let (Some(above), Some(_)) = (self.find(a), self.find(b)) else { return a == b };
+        let (Some(above), Some(_)) = (self.place(a), self.place(b)) else { return a == b };
         self.ancestor(b, above.depth) == a
     }
 
     /// The block's place in the tree, if the entry reaches it.
+    fn place(&mut self, block: Block) -> Option<Node> {
+        self.question += 1;
+        self.find(block)
+    }
+
     fn find(&mut self, block: Block) -> Option<Node> {
-        if self.nodes[block.index()].is_none() {
-            let ways = std::mem::take(&mut self.ways[block.index()]);
+        let first = std::mem::replace(&mut self.asked[block.index()], self.question) != self.question;
+        if self.nodes[block.index()].is_none() && first {
+            let ways = self.ways[block.index()].clone();
             // Blocks of counters are written before the branch that goes to them: their place is found from here.
-            let reached: Vec<Block> = ways.iter().copied().filter(|from| self.find(*from).is_some()).collect();
+            let reached: Vec<Block> = ways.into_iter().filter(|from| self.find(*from).is_some()).collect();
             let parent = reached.into_iter().rev().reduce(|a, b| self.common(a, b));
-            self.ways[block.index()] = ways;
             self.nodes[block.index()] = parent.map(|parent| self.child(parent));
         }
         self.nodes[block.index()]
@@ -119,6 +128,17 @@ mod tests {
         let mut tree = tree(&[(0, 1), (3, 2), (1, 2)]);
         assert!(tree.dominates(Block(1), Block(2)) && !tree.dominates(Block(3), Block(2)));
         assert!(tree.dominates(Block(3), Block(3)));
+    }
+
+    /// A hundred forks in a row, of which the entry reaches none: 2^100 ways.
+    #[test]
+    fn what_nothing_reaches_is_looked_at_once() {
+        let forks = (0..100).flat_map(|at| {
+            let from = 1 + 3 * at;
+            [(from, from + 1), (from, from + 2), (from + 1, from + 3), (from + 2, from + 3)]
+        });
+        let mut tree = tree(&forks.collect::<Vec<_>>());
+        assert!(!tree.dominates(Block(0), Block(301)));
     }
 
     /// Against the definition, on a ladder with rungs of all lengths.
