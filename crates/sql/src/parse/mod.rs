@@ -72,13 +72,13 @@ pub fn parse(text: &str) -> Result<Ast> {
     repeats(&tokens)?;
     let end = one_statement(&tokens)?;
     ours(&tokens, end)?;
-    if depth < SHALLOW { tree(&tokens, end) } else { with_room(|| tree(&tokens, end)) }
+    if SHALLOW.is_some_and(|shallow| depth < shallow) { tree(&tokens, end) } else { with_room(|| tree(&tokens, end)) }
 }
 
 /// With less nesting than this the parser has room enough on any thread: optimised, sqlparser takes up to 40 KiB of stack for a level,
 /// which is a pair of parentheses, and 11 KiB for an operator in front; those it bounds itself, by 50. A thread of its own costs
 /// 0.2 ms. Not optimised, a level takes some 100 KiB, and an expression without parentheses has several.
-const SHALLOW: usize = if cfg!(debug_assertions) { 0 } else { 9 };
+const SHALLOW: Option<usize> = if cfg!(debug_assertions) { None } else { Some(9) };
 
 /// Stack for a parser of its own thread, in bytes; only what is used takes memory.
 const STACK: usize = 32 << 20;
