@@ -10,7 +10,7 @@
 #include <bpf/bpf_tracing.h>
 
 #define EEXIST 17
-#define MAX_ENTRIES 10240
+#define MAX_ENTRIES 4096
 #define TASK_COMM_LEN 16
 #define NAME_LEN 256
 #define RING_BYTES (16 << 20)

@@ -205,7 +205,7 @@ fn bpftrace(text: &str, bytes: u32) -> Result<Command, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = on(TRACER, "bpftrace".as_ref());
     // As many groups as the others have.
-    command.env("BPFTRACE_MAP_KEYS_MAX", "10240").env("BPFTRACE_STRLEN", bytes.to_string());
+    command.env("BPFTRACE_MAP_KEYS_MAX", "4096").env("BPFTRACE_STRLEN", bytes.to_string());
     command.args(["-c", &format!("{} hold", this.display()), "-e", text]);
     Ok(command)
 }

@@ -10,6 +10,8 @@ use crate::tracer::{TRACER, first_on};
 use nix::time::{ClockId, clock_gettime};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 /// A tracer that is started again and again.
 #[derive(Clone, Debug)]
@@ -77,7 +79,12 @@ pub(crate) fn measure(lab: &Lab) -> Result<Vec<Start>, String> {
     Ok(starts)
 }
 
+/// Between two runs. A tracepoint whose last program has just gone takes its next one only after an RCU grace period
+/// (`tracepoint_add_func`, kernel/tracepoint.c, Linux 6.12), which would be the former run's time on the latter's bill.
+const PAUSE: Duration = Duration::from_millis(200);
+
 fn once(lab: &Lab, way: &Way) -> Result<Run, String> {
+    sleep(PAUSE);
     let (began, lived) = (lab.made.into.join("began"), lab.made.into.join("lived"));
     let mut command = first_on(TRACER, &lab.workloads.join("start"));
     command.arg(&began);
