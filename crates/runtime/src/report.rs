@@ -135,7 +135,9 @@ fn loss(name: &str, count: u64) -> String {
         "held_busy" => format!("{} (the map of held rows was locked)", counted(count, "row")),
         "held_failed" => format!("{} (not held: no memory)", counted(count, "row")),
         "rows_lost" => format!("{} (the ring buffer was full)", counted(count, "row")),
-        "groups_full" => format!("{} (the map of groups was full)", counted(count, "event")),
+        "groups_full" => {
+            format!("{} (the map of groups was full; --max-groups makes it larger)", counted(count, "event"))
+        }
         "groups_no_memory" => format!("{} (no memory for a new group)", counted(count, "event")),
         "groups_busy" => format!("{} (the group's bucket was busy)", counted(count, "event")),
         "groups_failed" => format!("{} (the group could not be made)", counted(count, "event")),
@@ -178,7 +180,7 @@ mod tests {
             &[("rows_lost", 1_234_567), ("groups_full", 1)],
             Misses::Known(12),
             false,
-            "losses: 1,234,567 rows (the ring buffer was full), 1 event (the map of groups was full)\n\
+            "losses: 1,234,567 rows (the ring buffer was full), 1 event (the map of groups was full; --max-groups makes it larger)\n\
              misses: 12 events (the kernel was within a probe already)",
         );
         check(
