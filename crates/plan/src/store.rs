@@ -13,6 +13,11 @@ pub enum Store {
         /// Groups that it holds.
         max_groups: u32,
     },
+    /// The hash `groups` that all CPUs share, by the whole key. States are added to atomically.
+    Shared {
+        /// Groups that it holds.
+        max_groups: u32,
+    },
     /// The per-CPU array `groups`: a slot for each combination of what the keys can be; one slot where there are no keys.
     Slots {
         /// How each key adds to the slot's index, in the order of the keys.
@@ -60,7 +65,7 @@ impl Store {
     /// Groups that find room: on each CPU, where CPUs are keys.
     pub fn max_groups(&self) -> u32 {
         match self {
-            Store::Hash { max_groups } => *max_groups,
+            Store::Hash { max_groups } | Store::Shared { max_groups } => *max_groups,
             Store::Slots { slots, rest, .. } => slots.saturating_add(rest.unwrap_or(0)),
         }
     }

@@ -58,6 +58,9 @@ fn source(source: &Source) -> Result<usize, String> {
 /// Every slot is a key's, and every key's slot there.
 fn store(store: &Store, key: &Layout, ops: &[SlotOp], windows: bool) -> Result<(), String> {
     let Store::Slots { axes, slots, present, .. } = store else {
+        let adds = |op: &SlotOp| matches!(op, SlotOp::Count | SlotOp::Histogram);
+        let shared = matches!(store, Store::Shared { .. });
+        ensure(!shared || ops.iter().all(adds), || "a state that CPUs cannot share".into())?;
         return ensure(!key.fields.is_empty(), || "a hash without keys".into());
     };
     ensure(axes.len() == key.fields.len() && !windows, || "the slots have other keys".into())?;
@@ -214,6 +217,14 @@ mod tests {
                 }
             },
             "the window is no key",
+        );
+        check(
+            |p| {
+                if let Source::Groups { store, .. } = &mut p.source {
+                    *store = crate::Store::Shared { max_groups: 1 };
+                }
+            },
+            "a state that CPUs cannot share",
         );
         let mut plan = grouped();
         if let Source::Groups { slot_types, .. } = &mut plan.source {

@@ -6,7 +6,7 @@
 use bpfquery_diag::{Failure, Result};
 use bpfquery_exec::Chunk;
 use bpfquery_object::manifest::{GROUPS, REST};
-use libbpf_rs::{MapCore, MapFlags, Object};
+use libbpf_rs::{MapCore, MapFlags, MapType, Object};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::mpsc::sync_channel;
@@ -48,25 +48,32 @@ impl Groups {
     }
 }
 
-/// A map with values for each CPU.
+/// A map with values for each CPU, or one that they share.
 struct Map {
     fd: OwnedFd,
     rest: bool,
     key_size: usize,
-    /// Bytes of the room that a CPU's value takes.
+    /// Bytes of the room that a value takes.
     stride: usize,
+    /// Values of an entry.
     cpus: usize,
     max_entries: usize,
 }
 
 impl Map {
     fn new(map: &libbpf_rs::MapImpl<'_>, rest: bool) -> Result<Map> {
+        // The kernel rounds the sizes of CPUs' values only (bpf_map_value_size, kernel/bpf/syscall.c, Linux 5.10).
+        let value = map.value_size() as usize;
+        let (stride, cpus) = match map.map_type() {
+            MapType::Hash => (value, 1),
+            _ => (value.next_multiple_of(8), crate::cpu::possible()?),
+        };
         Ok(Map {
             fd: map.as_fd().try_clone_to_owned().map_err(|error| fail("open", error))?,
             rest,
             key_size: map.key_size() as usize,
-            stride: (map.value_size() as usize).next_multiple_of(8),
-            cpus: crate::cpu::possible()?,
+            stride,
+            cpus,
             max_entries: map.max_entries() as usize,
         })
     }

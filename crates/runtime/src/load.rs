@@ -104,7 +104,9 @@ pub(crate) fn load(bytes: &[u8], manifest: &Manifest, options: &Options, kernel:
 
 /// Makes room for so many groups, if they are in a hash.
 fn set_groups(open: &mut OpenObject, most: u32) -> std::result::Result<(), String> {
-    let hash = |map: &libbpf_rs::OpenMapMut<'_>| map.name() == GROUPS && map.map_type() == MapType::PercpuHash;
+    let hash = |map: &libbpf_rs::OpenMapMut<'_>| {
+        map.name() == GROUPS && matches!(map.map_type(), MapType::PercpuHash | MapType::Hash)
+    };
     match open.maps_mut().find(hash) {
         Some(mut map) => map.set_max_entries(most).map_err(|error| format!("{most} groups: {error}")),
         None => Ok(()),

@@ -76,6 +76,7 @@ fn check_groups(map: &OpenMap<'_>, manifest: &Manifest, rest: bool) -> Result<()
             map.map_type() == MapType::PercpuArray && map.max_entries() == *slots && map.key_size() == 4
         }
         Store::Slots { .. } | Store::Hash { .. } => map.map_type() == MapType::PercpuHash && map.key_size() == key.size,
+        Store::Shared { .. } => map.map_type() == MapType::Hash && map.key_size() == key.size,
     };
     expect(key_ok, "its map of groups has other keys than its manifest says")?;
     expect(map.value_size() == state.size, "its map of groups has other values than its manifest says")

@@ -155,7 +155,13 @@ pub(crate) fn options(case: &Case) -> Result<Options, String> {
         None => None,
     };
     let keep_hook = case.directives.args.iter().any(|arg| arg == "--keep-hook");
-    Ok(Options { target, pid, keep_hook, ..Options::default() })
+    Ok(Options { target, pid, keep_hook, max_groups: max_groups(&case.directives.args)? })
+}
+
+/// What `--max-groups` says.
+pub(crate) fn max_groups(args: &[String]) -> Result<Option<u32>, String> {
+    let number = |most: &&str| most.parse().map_err(|error| format!("--max-groups {most}: {error}"));
+    values(args, "--max-groups").first().map(number).transpose()
 }
 
 /// The values that follow an option.

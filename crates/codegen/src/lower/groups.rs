@@ -4,6 +4,9 @@
 //! program's own `active` for trampolines and, since 6.2, raw tracepoints; kernel/trace/bpf_trace.c), so plain loads and
 //! stores do. All-zero bytes are the state of no rows, so a new entry is made from zeros and then updated like any other;
 //! other CPUs' values of a new entry are zero too (pcpu_init_value, kernel/bpf/hashtab.c, Linux 5.10).
+//!
+//! A state that all CPUs share is only added to, by one atomic instruction each. Of two CPUs that make a group at once one gets
+//! -EEXIST, and finds what the other has made: no entry is ever replaced, or deleted while an event may still find it.
 
 use super::rows::offset_of;
 use super::{Counter, Lowerer, key};
@@ -31,8 +34,10 @@ impl Lowerer<'_> {
         store: &Store,
     ) -> Result<()> {
         let entry = match store {
-            Store::Hash { max_groups } => {
-                let map = self.hash("groups", layout, state, *max_groups);
+            Store::Hash { max_groups } | Store::Shared { max_groups } => {
+                let shared = matches!(store, Store::Shared { .. });
+                let kind = if shared { MapKind::Hash } else { MapKind::PerCpuHash };
+                let map = self.hash("groups", kind, layout, state, *max_groups);
                 let key = self.group_key(layout, keys)?;
                 self.find_or_make(map, (layout, keys), key, state.size)
             }
@@ -53,10 +58,10 @@ impl Lowerer<'_> {
         self.update(state, slots, entry)
     }
 
-    fn hash(&mut self, name: &str, key: &Layout, state: &Layout, max_entries: u32) -> MapId {
+    fn hash(&mut self, name: &str, kind: MapKind, key: &Layout, state: &Layout, max_entries: u32) -> MapId {
         self.build.map(MapData {
             name: name.to_string(),
-            kind: MapKind::PerCpuHash,
+            kind,
             key_size: key.size,
             value_size: state.size,
             max_entries,
@@ -88,7 +93,7 @@ impl Lowerer<'_> {
         let value = self.slot_value(map, axes, keys, Some(beyond))?;
         self.build.jump(found, &[value]);
         self.build.switch_to(beyond);
-        let rest = self.hash("groups_rest", layout, state, rest);
+        let rest = self.hash("groups_rest", MapKind::PerCpuHash, layout, state, rest);
         let key = self.group_key(layout, keys)?;
         // Hardly any event comes here: it makes its group without looking first, which is less code.
         self.settle_comms(layout, keys, key);
@@ -285,11 +290,11 @@ impl Lowerer<'_> {
         entry: Value,
     ) -> Result<()> {
         let at = offset_of(field.offset)?;
+        if self.is_shared(entry) && !matches!(op, SlotOp::Count | SlotOp::Histogram) {
+            return Err(Failure::bug("lower", "a state that CPUs cannot share"));
+        }
         match (op, input) {
-            (SlotOp::Count, _) => {
-                let one = self.build.iconst(1);
-                self.add(entry, at, one);
-            }
+            (SlotOp::Count, _) => self.add_one(entry, at),
             (SlotOp::Sum, Some((x, signed))) => self.add_wide(entry, at, x, signed),
             (SlotOp::Min { seen }, Some((x, signed))) => {
                 let cond = if signed { Cond::Slt } else { Cond::Ult };
@@ -303,6 +308,24 @@ impl Lowerer<'_> {
             (_, None) => return Err(Failure::bug("lower", "an aggregate without its input")),
         }
         Ok(())
+    }
+
+    /// `+= 1`, atomically where other CPUs do the same.
+    fn add_one(&mut self, state: Value, at: i16) {
+        let one = self.build.iconst(1);
+        if self.is_shared(state) {
+            self.build.atomic_add(state, at, one);
+        } else {
+            self.add(state, at, one);
+        }
+    }
+
+    /// Whether all CPUs have this state.
+    fn is_shared(&self, state: Value) -> bool {
+        match self.build.func().ty(state) {
+            Type::Ptr { kind: PtrKind::MapValue(map), .. } => self.build.func().map(map).kind == MapKind::Hash,
+            _ => false,
+        }
     }
 
     fn add(&mut self, entry: Value, at: i16, value: Value) {
@@ -384,8 +407,7 @@ impl Lowerer<'_> {
         let bytes = self.build.bin_imm(BinOp::Shl, bucket, 3);
         let counter = self.build.bin(BinOp::Add, entry, bytes);
         let at = i16::try_from(field.offset).unwrap_or(i16::MAX);
-        let one = self.build.iconst(1);
-        self.add(counter, at, one);
+        self.add_one(counter, at);
     }
 }
 

@@ -80,6 +80,7 @@ fn held_in(store: HeldStore) -> String {
 fn store(store: &Store) -> String {
     match store {
         Store::Hash { max_groups } => format!("groups, at most {max_groups}"),
+        Store::Shared { max_groups } => format!("groups, at most {max_groups}, shared by all CPUs"),
         Store::Slots { slots, rest, axes, .. } => {
             let each = if axes.contains(&Axis::Cpu) { " for each CPU" } else { "" };
             let rest = rest.map_or_else(String::new, |rest| format!(", at most {rest} beside them"));

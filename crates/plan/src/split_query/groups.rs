@@ -56,8 +56,14 @@ pub(super) fn groups(
     let lay_out = |slots: &Slots| state_layout(slots, &slot_names(slots, &calls, &finish, call_names));
     let state_bytes = lay_out(&slots)?.size;
     let max_groups = max_groups.unwrap_or_else(|| MAX_GROUPS.min(LARGEST_MAP / state_bytes.max(1)));
-    let grouping =
-        Grouping { relation: &kernel.relation, keys: &key_exprs, key: &key, state_bytes: state_bytes + 8, max_groups };
+    let grouping = Grouping {
+        relation: &kernel.relation,
+        keys: &key_exprs,
+        key: &key,
+        slots: &slots.list,
+        state_bytes: state_bytes + 8,
+        max_groups,
+    };
     let (mut store, rule) = stores::choose(&grouping);
     if let (Store::Slots { present, .. }, false) = (&mut store, key_exprs.is_empty()) {
         // Which slots are groups is told by a count of all their rows.

@@ -9,7 +9,7 @@ use bpfquery_codegen::lower::{Facts, Unit, lower};
 use bpfquery_codegen::{emit, passes};
 use bpfquery_diag::{Result, render};
 use bpfquery_host::Live;
-use bpfquery_plan::{Expr, ExprKind, Output, optimise, split};
+use bpfquery_plan::{Expr, ExprKind, Output, optimise, split_with};
 use bpfquery_runtime::{Flow, Options, PartialWindow, Receiver, Report, Session, Stop};
 use libbpf_rs::query::ProgInfoIter;
 use std::collections::BTreeSet;
@@ -27,13 +27,18 @@ pub(crate) fn compile(sql: &str) -> Vec<u8> {
 
 /// The same with a name for its program, by which it is found among the kernel's programs.
 pub(crate) fn compile_as(name: &str, sql: &str) -> Vec<u8> {
-    object(name, sql).unwrap_or_else(|failure| panic!("{sql}: {}", render(&failure, sql)))
+    object(name, sql, None).unwrap_or_else(|failure| panic!("{sql}: {}", render(&failure, sql)))
 }
 
-fn object(name: &str, sql: &str) -> Result<Vec<u8>> {
+/// The same with room for so many groups.
+pub(crate) fn compile_for(sql: &str, max_groups: u32) -> Vec<u8> {
+    object("bpfquery", sql, Some(max_groups)).unwrap_or_else(|failure| panic!("{sql}: {}", render(&failure, sql)))
+}
+
+fn object(name: &str, sql: &str, max_groups: Option<u32>) -> Result<Vec<u8>> {
     let kernel = Live::new();
     let bound = bpfquery_sql::bind(&bpfquery_sql::parse(sql)?, &kernel, &bpfquery_sql::BindOptions { pid: None })?;
-    let split = split(&optimise(bound)?.0)?;
+    let split = split_with(&optimise(bound)?.0, max_groups)?;
     let fragment = &split.kernel[0];
     let unit = Unit { name: name.to_string(), fragment, facts: Facts::default() };
     let lowered = lower(&[unit], &split.params)?.remove(0);

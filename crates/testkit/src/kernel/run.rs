@@ -5,7 +5,7 @@ use super::process::{Process, Watch};
 use super::workload::Workload;
 use super::{Features, Settings, Verdict};
 use crate::case::Case;
-use crate::check::{PIDS, is_ordered, with_pids};
+use crate::check::{PIDS, is_ordered, max_groups, with_pids};
 use crate::compare::{differ, differ_unordered};
 use bpfquery::{Options, Target, compile};
 use bpfquery_catalog::Hook;
@@ -65,8 +65,8 @@ struct Nature {
 }
 
 fn nature(sql: &str, kernel: &Live, args: &[String]) -> Result<Nature, String> {
-    let options =
-        Options { target: Target::This, keep_hook: args.iter().any(|arg| arg == "--keep-hook"), ..Options::default() };
+    let keep_hook = args.iter().any(|arg| arg == "--keep-hook");
+    let options = Options { target: Target::This, keep_hook, max_groups: max_groups(args)?, ..Options::default() };
     let compiled = compile(sql, kernel, options).map_err(|failure| bpfquery_diag::render(&failure, sql))?;
     let hooks: Vec<Hook> = compiled.split.kernel.iter().map(|part| part.relation.hook.clone()).collect();
     let once = hooks.iter().all(|hook| *hook == Hook::Once);

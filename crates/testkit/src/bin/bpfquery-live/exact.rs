@@ -5,10 +5,9 @@ use crate::load::{Load, Tally};
 use crate::query::Query;
 use nix::sys::signal::Signal;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 /// The checks of this file.
 pub(crate) const CHECKS: &[Check] = &[
@@ -16,9 +15,6 @@ pub(crate) const CHECKS: &[Check] = &[
     ("exact/getpgid", |lab| one_load(lab, "getpgid", "pid")),
     ("exact/lseek", |lab| one_load(lab, "lseek", "offset")),
     ("exact/windows", windows),
-    ("exact/short-windows", short_windows),
-    ("exact/racing-keys", racing_keys),
-    ("exact/full-map", full_map),
     ("bpftrace/read", bpftrace),
 ];
 
@@ -140,77 +136,6 @@ fn windows(lab: &Lab) -> Verdict {
     ensure(rows.len() >= 3 && ordered, || format!("windows: {starts:?}"))?;
     let counts: Vec<String> = rows.iter().map(|row| row.n.to_string()).collect();
     passed(format!("{} = {}; from {}", counts.join(" + "), whole.calls, starts[0]))
-}
-
-#[derive(Debug, Deserialize)]
-struct Key {
-    bucket: Option<String>,
-    k: u64,
-    n: u64,
-}
-
-/// Windows that close ten times a second, whose groups are deleted while others are made, by a reader that sleeps once.
-fn short_windows(lab: &Lab) -> Verdict {
-    let each = lab.calls.max(5000);
-    let mut load = Load::new(lab, 2, &["burst", &each.to_string(), &each.to_string()])?;
-    let sql = format!(
-        "select tumble(interval '100 milliseconds') as bucket, args.pid % 50 as k, count(*) as n \
-         from tracepoint.syscalls.sys_enter_getpgid where pid in {} group by bucket, args.pid % 50",
-        load.list()
-    );
-    let query = Query::live(lab, &["--format", "json", "-e", &sql])?;
-    load.go()?;
-    std::thread::sleep(Duration::from_millis(300));
-    query.signal(Signal::SIGSTOP)?;
-    std::thread::sleep(Duration::from_millis(250));
-    query.signal(Signal::SIGCONT)?;
-    load.finish()?;
-    let rows: Vec<Key> = query.interrupt()?.whole()?.rows()?;
-    let mut by_key = BTreeMap::<u64, u64>::new();
-    rows.iter().for_each(|row| *by_key.entry(row.k).or_default() += row.n);
-    let right = by_key.len() == 50 && by_key.values().all(|n| *n == 2 * each / 50);
-    ensure(right, || format!("each of 50 keys should have {}: {by_key:?}", 2 * each / 50))?;
-    let places: BTreeSet<(&str, u64)> =
-        rows.iter().map(|row| (row.bucket.as_deref().unwrap_or_default(), row.k)).collect();
-    ensure(places.len() == rows.len(), || "a window was given twice".to_string())?;
-    let windows = places.iter().map(|(bucket, _)| bucket).collect::<BTreeSet<_>>().len();
-    ensure(windows >= 3, || format!("{windows} windows"))?;
-    passed(format!("{} in {} groups of {windows} windows, 50 keys with {} each", 2 * each, rows.len(), 2 * each / 50))
-}
-
-fn by_argument(lab: &Lab, each: u64) -> Result<(Vec<Key>, u64), String> {
-    let mut load = Load::new(lab, 2, &["burst", "0", &each.to_string()])?;
-    let sql = format!(
-        "select args.pid as k, count(*) as n from tracepoint.syscalls.sys_enter_getpgid where pid in {} group by args.pid",
-        load.list()
-    );
-    let query = Query::live(lab, &["--format", "json", "-e", &sql])?;
-    load.go()?;
-    load.finish()?;
-    let ended = query.interrupt()?.expect(0)?;
-    Ok((ended.rows()?, ended.lost()?))
-}
-
-/// Two processors make the same groups at the same time: no event is lost to the other's group.
-fn racing_keys(lab: &Lab) -> Verdict {
-    // As many as fit nearly.
-    let (rows, lost) = by_argument(lab, 4000)?;
-    let wrong = rows.iter().filter(|row| row.n != 2).count();
-    ensure((rows.len(), wrong, lost) == (4000, 0, 0), || {
-        format!("{} groups, {wrong} without 2 events, {lost} lost", rows.len())
-    })?;
-    passed("4000 groups made by two processors at once, 2 events in each")
-}
-
-/// More groups than the map holds: what is not in one is reported.
-fn full_map(lab: &Lab) -> Verdict {
-    let each = lab.calls.max(20_000);
-    let (rows, lost) = by_argument(lab, each)?;
-    let counted: u64 = rows.iter().map(|row| row.n).sum();
-    ensure(counted + lost == 2 * each && lost > 0, || {
-        format!("{counted} counted + {lost} lost = {} of {}", counted + lost, 2 * each)
-    })?;
-    passed(format!("{counted} counted in {} groups + {lost} reported lost = {}", rows.len(), 2 * each))
 }
 
 /// The same load seen by both at once, at the same tracepoint.

@@ -18,6 +18,7 @@ mod query;
 mod ends;
 mod exact;
 mod files;
+mod keys;
 mod object;
 mod stream;
 mod written;
@@ -80,7 +81,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let all = [object::CHECKS, exact::CHECKS, stream::CHECKS, ends::CHECKS, files::CHECKS, written::CHECKS].concat();
+    let all = [object::CHECKS, exact::CHECKS, keys::CHECKS, stream::CHECKS, ends::CHECKS, files::CHECKS, written::CHECKS].concat();
     let wanted = |name: &str| cli.names.is_empty() || cli.names.iter().any(|start| name.starts_with(start.as_str()));
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, check) in all.into_iter().filter(|(name, _)| wanted(name)) {
