@@ -72,7 +72,9 @@ fn subject(hook: &Hook) -> String {
             Some(module) => format!("{module}.{function}"),
             None => function.clone(),
         },
-        Hook::Tracepoint { .. } | Hook::Interval { .. } | Hook::Profile { .. } | Hook::Once => String::new(),
+        Hook::Tracepoint { .. } | Hook::Interval { .. } | Hook::Profile { .. } | Hook::Once | Hook::Listing(_) => {
+            String::new()
+        }
     }
 }
 

@@ -52,6 +52,7 @@ impl Relation {
         let wanted = |column: &Column| match column.access {
             Access::Builtin(builtin) => shown.contains(&builtin),
             Access::Context { .. } | Access::DataLocation { .. } | Access::Member { .. } => column.ty.is_output(),
+            Access::Listed { .. } => true,
             // What is made of other relations' columns.
             Access::Unreachable => column.ty.is_output(),
             Access::Held { .. } => false,

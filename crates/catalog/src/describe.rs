@@ -1,11 +1,13 @@
 //! What `list` and `describe` show, as plain data.
 
-use crate::glob::{glob, literal_prefix};
+use crate::discover::{discover, fits, shown_name};
 use crate::kernel::{Feature, Kernel};
-use crate::probe::{raw_tracepoint, syscall};
+use crate::listing::Listing;
+use crate::probe::syscall;
 use crate::relation::{Access, Hook, Relation};
 use crate::ty::{Pointee, Space, SqlType};
 use bpfquery_diag::Result;
+use std::ops::ControlFlow;
 
 /// A relation that could stand after FROM.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +16,8 @@ pub struct Listed {
     pub kind: &'static str,
     /// Its full name: `kprobe.vfs_read`.
     pub name: String,
+    /// The module that its function is in, if it is in one.
+    pub module: Option<String>,
 }
 
 /// A relation, described.
@@ -44,97 +48,44 @@ pub struct Described {
 
 /// Every relation of this kernel whose full name fits the pattern, kind by kind in the order of the language's
 /// description, sorted within a kind. Kinds that the kernel cannot attach are left out; an empty list means that
-/// nothing fits. A pattern without a dot and without a wildcard in front is tried on the last part of names too:
-/// `sched_*` finds `tracepoint.sched.sched_switch`.
+/// nothing fits. A pattern without a dot is tried on the last part of names too: `sched_*` finds
+/// `tracepoint.sched.sched_switch`.
+///
+/// # Errors
+/// What `kernel` could not answer.
 pub fn list(kernel: &dyn Kernel, pattern: &str) -> Result<Vec<Listed>> {
     let mut found = Vec::new();
-    let has = |feature: Feature| kernel.identity().features.contains(&feature);
-    let wants = |kind: &str| may_be(pattern, kind);
-    let mut add = |kind: &'static str, name: String| {
-        if fits(pattern, &name) {
-            found.push(Listed { kind, name });
-        }
-    };
-    if wants("tracepoint") && has(Feature::Tracepoint) {
-        for (category, event) in kernel.events()? {
-            add("tracepoint", format!("tracepoint.{category}.{event}"));
-        }
-    }
-    if wants("syscall") && has(Feature::Tracepoint) {
-        for call in syscall::names(kernel)? {
-            add("syscall", format!("syscall.{call}"));
-        }
-    }
-    if wants("rawtracepoint") && has(Feature::RawTracepoint) && has(Feature::Btf) {
-        for event in raw_tracepoint::names(kernel)? {
-            add("rawtracepoint", format!("rawtracepoint.{event}"));
-        }
-    }
-    let probed = [
-        ("kprobe", Feature::Kprobe),
-        ("kretprobe", Feature::Kprobe),
-        ("fentry", Feature::Trampoline),
-        ("fexit", Feature::Trampoline),
-    ];
-    let kinds: Vec<&'static str> =
-        probed.into_iter().filter(|(kind, feature)| wants(kind) && has(*feature)).map(|(kind, _)| kind).collect();
-    if !kinds.is_empty() && has(Feature::Btf) {
-        let functions = functions(kernel)?;
-        for kind in kinds {
-            functions.iter().for_each(|function| add(kind, format!("{kind}.{function}")));
-        }
-    }
-    if has(Feature::PerfClock) {
-        add("interval", "interval(DURATION)".to_string());
-        add("profile", "profile(HZ)".to_string());
+    discover(kernel, pattern, &mut |met| {
+        let name = format!("{}.{}", met.schema, met.name);
+        found.push(Listed { kind: met.kind, name, module: met.module.map(str::to_string) });
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if kernel.identity().features.contains(&Feature::PerfClock) {
+        let timers = [("interval", "interval(DURATION)"), ("profile", "profile(HZ)")];
+        let timers = timers.into_iter().filter(|(_, name)| fits(pattern, name));
+        found.extend(timers.map(|(kind, name)| Listed { kind, name: name.to_string(), module: None }));
     }
     Ok(found)
-}
-
-/// vmlinux's functions by name, then the modules' as `MODULE.FUNCTION`; what is known not to be traceable is left out.
-fn functions(kernel: &dyn Kernel) -> Result<Vec<String>> {
-    let btf = kernel.btf()?;
-    let sorted = |mut names: Vec<String>| {
-        names.sort();
-        names.dedup();
-        names
-    };
-    let traceable = |name: &&str| kernel.traceable_at_once(name) != Some(false);
-    let mut all = sorted(btf.functions().map(|(_, name)| name).filter(traceable).map(str::to_string).collect());
-    for module in kernel.modules()? {
-        let Some(btf) = kernel.module_btf(&module)? else { continue };
-        all.extend(sorted(btf.functions().map(|(_, name)| format!("{module}.{name}")).collect()));
-    }
-    Ok(all)
-}
-
-/// Whether a relation of this kind can fit: saves reading what cannot.
-fn may_be(pattern: &str, kind: &str) -> bool {
-    let prefix = literal_prefix(pattern);
-    let start = format!("{kind}.");
-    !pattern.contains('.') || start.starts_with(prefix) || prefix.starts_with(&start)
-}
-
-fn fits(pattern: &str, name: &str) -> bool {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    glob(pattern, name) || !pattern.contains('.') && glob(pattern, last)
 }
 
 /// A relation's columns in words.
 pub fn describe(relation: &Relation) -> Description {
     let columns = relation.columns.iter().enumerate().map(|(index, column)| {
-        let hidden = relation.column(&column.name, false) != Ok(index);
         let doc = match column.access {
             Access::Builtin(builtin) => builtin.doc().to_string(),
             Access::Context { .. } | Access::DataLocation { .. } | Access::Member { .. } | Access::Held { .. } => {
                 remark(&column.ty)
             }
+            Access::Listed { .. } => match relation.hook {
+                Hook::Listing(listing) => listing.doc(&column.name).to_string(),
+                _ => String::new(),
+            },
             // Of a system call, what is made of two events; of others, nothing that anybody describes.
             Access::Unreachable if syscall::is_syscall(relation) => "time from the call to its completion".to_string(),
             Access::Unreachable => String::new(),
         };
         Described {
-            name: if hidden { format!("args.{}", column.name) } else { column.name.clone() },
+            name: shown_name(relation, index, &column.name),
             ty: column.ty.to_string(),
             c_type: column.c_type().to_string(),
             doc,
@@ -183,5 +134,7 @@ fn row(hook: &Hook) -> &'static str {
         Hook::Interval { .. } => "a tick of a timer on one CPU",
         Hook::Profile { .. } => "a sample of what a CPU runs, on every CPU",
         Hook::Once => "the one row of a query without FROM",
+        Hook::Listing(Listing::Tables) => "a relation of this kernel",
+        Hook::Listing(Listing::Columns) => "a column of a relation of this kernel",
     }
 }

@@ -25,7 +25,22 @@ pub trait Kernel {
     fn modules(&self) -> Result<Vec<String>>;
     /// Whether kprobes can be put on this function: `None` when that is not known (a snapshot taken without rights).
     fn traceable(&self, function: &str) -> Result<Option<bool>>;
-    /// The same where it costs nothing to know, as in a snapshot; the running kernel's list takes long to read.
+    /// Whether a function of this name is in the running kernel's symbols: `None` when that is not known, as in a snapshot.
+    fn exists(&self, function: &str) -> Result<Option<bool>> {
+        let _ = function;
+        Ok(None)
+    }
+    /// Whether kprobes are refused at this function, though it can be traced otherwise (kernel/kprobes.c calls it blacklisted).
+    fn refuses_kprobe(&self, function: &str) -> Result<bool> {
+        let _ = function;
+        Ok(false)
+    }
+    /// The names of functions that start so, as far as they can be traced or exist: `vfs_read.isra.0` for `vfs_read.`.
+    fn functions_from(&self, start: &str) -> Result<Vec<String>> {
+        let _ = start;
+        Ok(Vec::new())
+    }
+    /// What `traceable` says where it costs nothing to know, as in a snapshot; the running kernel's list takes long to read.
     fn traceable_at_once(&self, function: &str) -> Option<bool> {
         let _ = function;
         None

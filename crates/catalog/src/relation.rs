@@ -1,6 +1,7 @@
 //! Probes as relations: what a row is, its columns, and how each is fetched.
 
 use crate::field::FieldPath;
+use crate::listing::Listing;
 use crate::ty::SqlType;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -114,6 +115,11 @@ pub enum Access {
         /// The field.
         path: FieldPath,
     },
+    /// It stands in the row that user space makes.
+    Listed {
+        /// Whether it may be NULL.
+        nullable: bool,
+    },
     /// Not at all: the hook was chosen for a query that does not use the column.
     Unreachable,
 }
@@ -200,6 +206,8 @@ pub enum Hook {
     },
     /// No FROM: run once by BPF_PROG_TEST_RUN.
     Once,
+    /// Nowhere: user space makes the rows of what is known of the kernel.
+    Listing(Listing),
 }
 
 /// What a portable object takes for granted that CO-RE cannot relocate: checked against the running kernel at load;
@@ -344,6 +352,7 @@ impl fmt::Display for Hook {
             }
             Hook::Profile { hz } => write!(f, "profile({hz})"),
             Hook::Once => f.write_str("once"),
+            Hook::Listing(listing) => write!(f, "{}.{}", Listing::SCHEMA, listing.name()),
         }
     }
 }

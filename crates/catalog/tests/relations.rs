@@ -24,7 +24,9 @@ fn check(name: &str, full_name: &str, expect: &[&str]) {
             Access::Builtin(builtin) => panic!("{name}: {builtin:?} behind the built-ins"),
             Access::Context { offset, size } => format!("@{offset}:{size}"),
             Access::DataLocation { offset } => format!("@{offset} located"),
-            Access::Member { .. } | Access::Held { .. } | Access::Unreachable => "made of others".to_string(),
+            Access::Member { .. } | Access::Held { .. } | Access::Listed { .. } | Access::Unreachable => {
+                "made of others".to_string()
+            }
         };
         format!("{} {} {place} {}", column.name, column.ty, column.c_type())
     });

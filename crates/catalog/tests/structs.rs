@@ -94,6 +94,10 @@ fn pointers_of_system_calls_are_the_callers_all_the_way() {
 
 /// A made kernel: `int f(struct pair p, int x)`, `long g(a…h)` with eight parameters, `void v(void)`.
 fn made(names: [&str; 2]) -> Snapshot {
+    made_of((6, 6, 0), names)
+}
+
+fn made_of(version: (u16, u16, u16), names: [&str; 2]) -> Snapshot {
     let mut b = Builder::new();
     let int = b.plain_int(4, true);
     let long = b.plain_int(8, true);
@@ -107,10 +111,12 @@ fn made(names: [&str; 2]) -> Snapshot {
     function("v", TypeId::VOID, &[]);
     function("s", pair, &[("x", int)]);
     function("h", long, &[(names[0], long), (names[1], int)]);
+    function("dots", long, &[("x", int), ("", TypeId::VOID)]);
+    function("do_exit", TypeId::VOID, &[("code", long)]);
     let identity = Identity {
         release: "made".into(),
         arch: "x86_64".into(),
-        version: (6, 1, 0),
+        version,
         features: BTreeSet::from([Feature::Btf, Feature::Trampoline]),
     };
     Snapshot::new(identity).with_btf(&b.finish().expect("a small BTF"))
@@ -139,6 +145,29 @@ fn what_no_register_holds_is_absent_with_its_reason() {
     check("fexit.v", &[], &["retval"]);
     check("kretprobe.s", &[], &["x", "retval"]);
     check("kprobe.s", &[], &["x", "retval"]);
+}
+
+/// What the kernel refuses when a trampoline is loaded or attached (`btf_distill_func_proto`, kernel/bpf/btf.c, and
+/// `arch_prepare_bpf_trampoline`, arch/x86/net/bpf_jit_comp.c, Linux 5.10 to 6.15) is refused here, and not listed.
+#[test]
+fn what_a_trampoline_does_not_follow_is_refused() {
+    let check = |version, from: &str, expect: Option<&str>| {
+        let kernel = made_of(version, ["n", "m"]);
+        let names: Vec<String> = list(&kernel, "f*").expect("BTF").into_iter().map(|listed| listed.name).collect();
+        assert_eq!(names.contains(&from.to_string()), expect.is_none(), "{from} in {names:?}");
+        let found = relation(&kernel, &RelationName::parse(from));
+        let told = found.err().map(|failure| bpfquery_diag::render(&failure, from));
+        let detail = told.as_deref().map(|text| text.lines().find_map(|line| line.strip_prefix("detail: ")).unwrap());
+        assert_eq!(detail, expect, "{from} {told:?}");
+    };
+    check((6, 6, 0), "fentry.g", None);
+    check((6, 5, 0), "fentry.g", Some("it has more than 6 arguments, which trampolines follow from Linux 6.6 on"));
+    check((6, 1, 0), "fentry.f", None);
+    check((5, 10, 0), "fexit.f", Some("a struct is passed by value, which trampolines follow from Linux 6.1 on"));
+    check((7, 2, 0), "fexit.s", Some("it returns a struct by value"));
+    check((7, 2, 0), "fentry.dots", Some("it is variadic"));
+    check((7, 2, 0), "fentry.do_exit", None);
+    check((7, 2, 0), "fexit.do_exit", Some("it never returns"));
 }
 
 #[test]

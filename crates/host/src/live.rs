@@ -1,12 +1,12 @@
 //! The running machine, looked into lazily.
 
 use crate::features::identify;
-use crate::symbols;
+use crate::symbols::{self, Names};
 use crate::tracefs::Tracefs;
 use bpfquery_btf::Btf;
 use bpfquery_catalog::{Feature, Identity, Kernel, Snapshot};
 use bpfquery_diag::{Failure, Result, Unsupported};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -21,7 +21,9 @@ pub struct Live {
     identity: Identity,
     btf: OnceLock<Arc<Btf>>,
     modules: Mutex<BTreeMap<String, Option<Arc<Btf>>>>,
-    traceable: OnceLock<Option<BTreeSet<String>>>,
+    traceable: OnceLock<Option<Names>>,
+    existing: OnceLock<Option<Names>>,
+    blacklist: OnceLock<Option<Names>>,
 }
 
 impl Live {
@@ -39,6 +41,8 @@ impl Live {
             btf: OnceLock::new(),
             modules: Mutex::new(BTreeMap::new()),
             traceable: OnceLock::new(),
+            existing: OnceLock::new(),
+            blacklist: OnceLock::new(),
         }
     }
 
@@ -62,9 +66,14 @@ impl Live {
     }
 
     /// The functions that can be traced; `None` where the kernel does not tell. Reads some megabytes at first.
-    pub fn traceable_functions(&self) -> Option<&BTreeSet<String>> {
+    fn traceable_functions(&self) -> Option<&Names> {
         let read = || symbols::filter_functions(&Tracefs::find(&self.root).ok()?.path("available_filter_functions"));
         self.traceable.get_or_init(read).as_ref()
+    }
+
+    /// The functions that there are; `None` where the kernel does not tell.
+    fn existing_functions(&self) -> Option<&Names> {
+        self.existing.get_or_init(|| symbols::kallsyms(&self.root.join("proc/kallsyms"))).as_ref()
     }
 
     /// All of it as a value. Takes as long as reading all of tracefs and packing all BTF: about a second.
@@ -88,7 +97,7 @@ impl Live {
             }
         }
         if let Some(functions) = self.traceable_functions() {
-            snapshot = snapshot.with_traceable(functions.iter().cloned());
+            snapshot = snapshot.with_traceable(functions.iter().map(str::to_string));
         }
         Ok(snapshot)
     }
@@ -207,8 +216,21 @@ impl Kernel for Live {
             return Ok(Some(list.contains(function)));
         }
         // A symbol may still be marked notrace; one that is not there surely cannot be traced.
-        let known = symbols::in_kallsyms(&self.root.join("proc/kallsyms"), function);
-        Ok(known.filter(|exists| !exists))
+        Ok(self.existing_functions().is_some_and(|names| !names.contains(function)).then_some(false))
+    }
+
+    fn exists(&self, function: &str) -> Result<Option<bool>> {
+        Ok(self.existing_functions().map(|names| names.contains(function)))
+    }
+
+    fn refuses_kprobe(&self, function: &str) -> Result<bool> {
+        let read = || symbols::kprobe_blacklist(&self.root.join("sys/kernel/debug/kprobes/blacklist"));
+        Ok(self.blacklist.get_or_init(read).as_ref().is_some_and(|names| names.contains(function)))
+    }
+
+    fn functions_from(&self, start: &str) -> Result<Vec<String>> {
+        let names = self.traceable_functions().or_else(|| self.existing_functions());
+        Ok(names.map(|names| names.from(start).map(str::to_string).collect()).unwrap_or_default())
     }
 }
 

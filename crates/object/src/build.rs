@@ -89,7 +89,7 @@ pub fn section_name(hook: &Hook) -> String {
         Hook::Fexit { function, module: None } => format!("fexit/{function}"),
         Hook::Fexit { function, module: Some(module) } => format!("fexit/{module}:{function}"),
         Hook::Interval { .. } | Hook::Profile { .. } => "perf_event".to_string(),
-        Hook::Once => "raw_tp".to_string(),
+        Hook::Once | Hook::Listing(_) => "raw_tp".to_string(),
     }
 }
 

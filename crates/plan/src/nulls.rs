@@ -30,6 +30,7 @@ pub fn column_nullable(column: &Column) -> bool {
         Access::DataLocation { .. } => true,
         // Nobody asks.
         Access::Unreachable => true,
+        Access::Listed { nullable } => *nullable,
         Access::Held { null_bit, .. } => null_bit.is_some(),
     }
 }

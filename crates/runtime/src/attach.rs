@@ -21,7 +21,7 @@ pub(crate) fn attach(object: &Object, manifest: &Manifest, kernel: &dyn Kernel) 
         let result = match &program.hook {
             Hook::Interval { period_ns } => every_period(&loaded, *period_ns, &mut links),
             Hook::Profile { hz } => on_every_cpu(&loaded, *hz, &mut links),
-            Hook::Once => Ok(()),
+            Hook::Once | Hook::Listing(_) => Ok(()),
             // By the section's name, which is the hook's: the same way as bpftool.
             Hook::Tracepoint { .. }
             | Hook::RawTracepoint { .. }

@@ -52,7 +52,7 @@ fn uncounted(hook: &Hook, version: (u16, u16, u16), groups: bool) -> Option<&'st
         Hook::Fentry { .. } | Hook::Fexit { .. } => {
             (groups && before(5, 12)).then_some("functions that interrupt themselves")
         }
-        Hook::Once => None,
+        Hook::Once | Hook::Listing(_) => None,
     }
 }
 

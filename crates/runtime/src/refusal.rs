@@ -77,7 +77,7 @@ fn by_perf_event(hook: &Hook) -> bool {
         | Hook::Kretprobe { .. }
         | Hook::Interval { .. }
         | Hook::Profile { .. } => true,
-        Hook::RawTracepoint { .. } | Hook::Fentry { .. } | Hook::Fexit { .. } | Hook::Once => false,
+        Hook::RawTracepoint { .. } | Hook::Fentry { .. } | Hook::Fexit { .. } | Hook::Once | Hook::Listing(_) => false,
     }
 }
 

@@ -77,7 +77,7 @@ fn tail(relation: &Relation) -> usize {
         Access::Context { offset, size } => usize::from(offset + size),
         Access::DataLocation { offset } => usize::from(offset) + 4,
         Access::Member { offset, .. } => usize::from(offset) + 8,
-        Access::Unreachable => 0,
+        Access::Listed { .. } | Access::Unreachable => 0,
         Access::Builtin(_) | Access::Held { .. } => 0,
     };
     relation.columns.iter().map(end).max().unwrap_or(0)
@@ -99,7 +99,7 @@ impl Maker<'_> {
             Access::Held { .. } => Err("it comes with the row that is held".to_string()),
             Access::Member { offset, path } => self.behind(offset.into(), &path, column.ty, value),
             // The query does not use it, and its hook does not have it.
-            Access::Unreachable => Ok(()),
+            Access::Listed { .. } | Access::Unreachable => Ok(()),
             Access::Context { offset, size } => {
                 let at = At::Context(offset.into());
                 let mut spot = Spot { at, size: size.into(), bits: None, ty: column.ty };

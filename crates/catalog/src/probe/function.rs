@@ -4,20 +4,21 @@
 //!   x86-64), what comes after them is on the stack and not reached.
 //! - fentry, fexit: the context is an array of 8-byte slots, one for each argument, then the return value
 //!   (`btf_ctx_access`, kernel/bpf/btf.c, Linux 6.1).
-//! - A struct by value takes another number of registers or slots than one: that argument and those behind it are
-//!   absent, so the argument of index i always stands in register or slot i. `crate::check` relies on this.
+//!
+//! What of it is reached says `signature`.
 
+use super::signature::{Declared, declared, refuses_trampoline};
 use super::slot;
 use crate::convert::{Object, Pointers, c_type};
 use crate::kernel::Kernel;
 use crate::name::Part;
 use crate::relation::{Absent, Column, Hook, Origin, Relation};
-use bpfquery_btf::{Btf, Kind as BtfKind, Proto, Tag, TypeId};
+use bpfquery_btf::{Btf, Tag, TypeId};
 use bpfquery_diag::{Diagnostic, Result, nearest};
 
 /// Which of the four.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
     /// At entry, by breakpoint.
     Kprobe,
     /// At return, by breakpoint.
@@ -28,17 +29,20 @@ pub(super) enum Kind {
     Fexit,
 }
 
-/// Offsets in `struct pt_regs` of di, si, dx, cx, r8, r9 (arch/x86/include/asm/ptrace.h, Linux 6.1).
-const ARGUMENT_REGISTERS: [u16; 6] = [112, 104, 96, 88, 72, 64];
+impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Kind; 4] = [Kind::Kprobe, Kind::Kretprobe, Kind::Fentry, Kind::Fexit];
 
-/// Offset in `struct pt_regs` of ax.
-const RETURN_REGISTER: u16 = 80;
-
-/// `MAX_BPF_FUNC_ARGS` (include/linux/bpf.h, Linux 6.1).
-const MAX_SLOTS: u16 = 12;
-
-/// The return value's column.
-const RETVAL: &str = "retval";
+    /// The relation's first word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Kind::Kprobe => "kprobe",
+            Kind::Kretprobe => "kretprobe",
+            Kind::Fentry => "fentry",
+            Kind::Fexit => "fexit",
+        }
+    }
+}
 
 pub(super) fn relation(kernel: &dyn Kernel, kind: Kind, path: &[Part], function: &Part) -> Result<Relation> {
     let found = match path {
@@ -55,7 +59,11 @@ pub(super) fn relation(kernel: &dyn Kernel, kind: Kind, path: &[Part], function:
     let module = (found.object.name != crate::convert::VMLINUX).then(|| found.object.name.clone());
     let mut relation = Relation::new(hook(kind, function.text.clone(), module));
     if let Some(proto) = found.object.btf.proto_of(found.id) {
-        columns(&mut relation, &found.object, kind, kernel.identity().version, &proto);
+        let version = kernel.identity().version;
+        if let Some(why) = refuses_trampoline(&found.object.btf, kind, version, &function.text, &proto) {
+            return Err(no_trampoline(kind, function, why).into());
+        }
+        columns(&mut relation, &found.object, declared(&found.object.btf, kind, version, &proto));
     }
     Ok(relation)
 }
@@ -140,6 +148,17 @@ fn unknown(kernel: &dyn Kernel, btf: &Btf, function: &Part) -> Result<Diagnostic
     })
 }
 
+/// What a trampoline cannot do and a kprobe can.
+fn no_trampoline(kind: Kind, function: &Part, why: &str) -> Diagnostic {
+    let fact = format!("function \"{}\" cannot be traced by {}", function.text, kind.word());
+    let instead = if kind == Kind::Fexit { Kind::Kretprobe } else { Kind::Kprobe };
+    Diagnostic::new("not-traceable", function.span, fact).detail(why).help(format!(
+        "use {}.{}",
+        instead.word(),
+        function.text
+    ))
+}
+
 fn not_traceable(function: &Part) -> Diagnostic {
     let fact = format!("function \"{}\" cannot be traced", function.text);
     Diagnostic::new("not-traceable", function.span, fact)
@@ -148,100 +167,21 @@ fn not_traceable(function: &Part) -> Diagnostic {
 }
 
 /// Adds the columns that this kind of hook reaches, and notes the rest.
-fn columns(relation: &mut Relation, object: &Object, kind: Kind, version: (u16, u16, u16), proto: &Proto<'_>) {
-    let by_value = |id| matches!(object.btf.resolve(id), BtfKind::Struct(_) | BtfKind::Union(_));
-    let mut blocked = by_value(proto.ret).then_some("the function returns a struct by value");
-    let mut count = 0;
-    for (index, param) in proto.params.iter().enumerate() {
-        // A prototype has at most 65535 parameters; BTF counts them in 16 bits.
-        let index = index as u16;
-        if object.btf.tag(param.ty) == Tag::Void {
-            // The dots of a variadic function.
-            blocked = blocked.or(Some("the function is variadic"));
-            continue;
-        }
-        count += 1;
-        if by_value(param.ty) || object.btf.size_of(param.ty).is_none_or(|size| size > 8) {
-            blocked = blocked.or(Some("a struct is passed by value, so places of arguments are not known"));
-        }
-        let name = if param.name.is_empty() { super::raw_tracepoint::unnamed(index) } else { param.name.to_string() };
-        let place = place(kind, index, blocked).and_then(|offset| match refused(object, kind, version, param.ty) {
-            Some(why) => Err(why),
-            None => Ok(offset),
-        });
+fn columns(relation: &mut Relation, object: &Object, declared: Vec<Declared<'_>>) {
+    for Declared { name, ty, index, place } in declared {
+        let name = name.into_owned();
+        let c_type = || c_type(&object.btf, ty);
         match place {
             Ok(offset) => relation.columns.push(Column {
                 name,
-                ty: object.sql_type(param.ty, Pointers::ARGUMENT),
+                ty: object.sql_type(ty, Pointers::ARGUMENT),
                 access: slot(offset),
-                origin: Origin::Parameter { index, c_type: c_type(&object.btf, param.ty) },
+                origin: match index {
+                    Some(index) => Origin::Parameter { index, c_type: c_type() },
+                    None => Origin::Returns { c_type: c_type() },
+                },
             }),
             Err(why) => relation.absent.push(Absent { name, why: why.to_string() }),
         }
-    }
-    let blocked = blocked.or(refused(object, kind, version, proto.ret));
-    retval(relation, object, kind, proto.ret, count, blocked);
-}
-
-/// Which pointers a trampoline's program may not even load: those to neither a struct nor void; to integers from 5.17 on
-/// (`btf_ctx_access` and `is_int_ptr`, kernel/bpf/btf.c, Linux 5.17).
-fn refused(object: &Object, kind: Kind, version: (u16, u16, u16), ty: TypeId) -> Option<&'static str> {
-    let target = match kind {
-        Kind::Fentry | Kind::Fexit => object.btf.pointer(ty)?.target,
-        Kind::Kprobe | Kind::Kretprobe => return None,
-    };
-    match object.btf.resolve(target) {
-        BtfKind::Void | BtfKind::Struct(_) | BtfKind::Union(_) => None,
-        BtfKind::Int(_) if (version.0, version.1) >= (5, 17) => None,
-        BtfKind::Int(_) => {
-            Some("trampolines do not pass pointers to integers before Linux 5.17: use kprobe or kretprobe")
-        }
-        _ => Some("trampolines pass pointers to structs, integers and void only: use kprobe or kretprobe"),
-    }
-}
-
-/// Where an argument stands in the context; otherwise why it is not reached.
-fn place(kind: Kind, index: u16, blocked: Option<&'static str>) -> std::result::Result<u16, &'static str> {
-    match (kind, blocked) {
-        (Kind::Kretprobe, _) => Err("a kretprobe has only the return value; arguments are gone by then"),
-        (_, Some(why)) => Err(why),
-        (Kind::Kprobe, None) => {
-            let register = ARGUMENT_REGISTERS.get(usize::from(index));
-            register.copied().ok_or("it is passed on the stack: only the first six arguments are in registers")
-        }
-        (Kind::Fentry | Kind::Fexit, None) if index < MAX_SLOTS => Ok(8 * index),
-        (Kind::Fentry | Kind::Fexit, None) => Err("trampolines pass at most 12 arguments"),
-    }
-}
-
-/// Adds the return value where there is one, or says why not.
-fn retval(
-    relation: &mut Relation,
-    object: &Object,
-    kind: Kind,
-    ret: TypeId,
-    count: u16,
-    blocked: Option<&'static str>,
-) {
-    let by_value = matches!(object.btf.resolve(ret), BtfKind::Struct(_) | BtfKind::Union(_));
-    let offset = match kind {
-        Kind::Kprobe | Kind::Fentry => Err("the function has not returned yet: use kretprobe or fexit"),
-        Kind::Kretprobe | Kind::Fexit if object.btf.skip(ret) == TypeId::VOID => Err("the function returns nothing"),
-        Kind::Kretprobe | Kind::Fexit if by_value => Err("the function returns a struct by value"),
-        Kind::Kretprobe => Ok(RETURN_REGISTER),
-        Kind::Fexit => match blocked {
-            None if count <= MAX_SLOTS => Ok(8 * count),
-            None => Err("trampolines pass at most 12 arguments"),
-            Some(why) => Err(why),
-        },
-    };
-    match offset {
-        Ok(offset) => relation.columns.push(Column {
-            name: RETVAL.to_string(),
-            ty: object.sql_type(ret, Pointers::ARGUMENT),
-            access: slot(offset),
-            origin: Origin::Returns { c_type: c_type(&object.btf, ret) },
-        }),
-        Err(why) => relation.absent.push(Absent { name: RETVAL.to_string(), why: why.to_string() }),
     }
 }

@@ -4,11 +4,12 @@
 //! reached is in `absent`, with the reason. Not checked here: whether this kernel or these privileges can attach it;
 //! [`required_features`] says what that takes.
 
-mod function;
+pub(crate) mod function;
 pub(crate) mod raw_tracepoint;
+pub(crate) mod signature;
 pub(crate) mod syscall;
 mod timer;
-mod tracepoint;
+pub(crate) mod tracepoint;
 
 use crate::kernel::{Feature, Identity, Kernel};
 use crate::name::{Part, RelationName};
@@ -111,6 +112,7 @@ pub fn required_features(hook: &Hook) -> BTreeSet<Feature> {
         Hook::Kprobe { .. } | Hook::Kretprobe { .. } => BTreeSet::from([Feature::Kprobe]),
         Hook::Fentry { .. } | Hook::Fexit { .. } => BTreeSet::from([Feature::Trampoline, Feature::Btf]),
         Hook::Interval { .. } | Hook::Profile { .. } => BTreeSet::from([Feature::PerfClock]),
+        Hook::Listing(_) => BTreeSet::new(),
     }
 }
 
@@ -151,6 +153,7 @@ fn instead(identity: &Identity, hook: &Hook) -> String {
         | Hook::RawTracepoint { .. }
         | Hook::Interval { .. }
         | Hook::Profile { .. }
+        | Hook::Listing(_)
         | Hook::Once => "look for a tracepoint with `bpfquery list 'tracepoint.*'`".to_string(),
     }
 }

@@ -93,10 +93,7 @@ pub(crate) fn of_format(kernel: &dyn Kernel, category: &str, event: &str, text: 
     let hook = Hook::Tracepoint { category: category.to_string(), event: event.to_string() };
     let mut relation = Relation::new(hook);
     let syscall = category == SYSCALLS;
-    for field in parse_format(text).into_iter().filter(|field| !field.is_common()) {
-        if syscall && is_shadow(&field.name) {
-            continue;
-        }
+    for field in own(category, parse_format(text)) {
         match place(&field) {
             Ok(access) => relation.columns.push(Column {
                 ty: sql_type(kernel, &field, syscall)?,
@@ -108,6 +105,17 @@ pub(crate) fn of_format(kernel: &dyn Kernel, category: &str, event: &str, text: 
         }
     }
     Ok(relation)
+}
+
+/// The fields that are an event's own.
+fn own(category: &str, fields: Vec<FormatField>) -> impl Iterator<Item = FormatField> {
+    let shadows = category == SYSCALLS;
+    fields.into_iter().filter(move |field| !(field.is_common() || shadows && is_shadow(&field.name)))
+}
+
+/// The fields that are columns.
+pub(crate) fn reached(category: &str, fields: Vec<FormatField>) -> impl Iterator<Item = FormatField> {
+    own(category, fields).filter(|field| place(field).is_ok())
 }
 
 /// From 7.x on the format of a system call has a copy of what its pointers point at, `__filename_val`, which is filled

@@ -164,6 +164,12 @@ impl Kernel for Snapshot {
         Ok(self.traceable_at_once(function))
     }
 
+    fn functions_from(&self, start: &str) -> Result<Vec<String>> {
+        let list = self.traceable.as_deref().unwrap_or_default();
+        let from = list.partition_point(|name| name.as_str() < start);
+        Ok(list[from..].iter().take_while(|name| name.starts_with(start)).cloned().collect())
+    }
+
     fn traceable_at_once(&self, function: &str) -> Option<bool> {
         let list = self.traceable.as_ref()?;
         Some(list.binary_search_by(|name| name.as_str().cmp(function)).is_ok())

@@ -24,7 +24,7 @@ pub(super) fn context(hook: &Hook) -> Context {
         }
         // struct bpf_perf_event_data; nothing of it is a column.
         Hook::Interval { .. } | Hook::Profile { .. } => Context { bytes: PT_REGS + 16, words_only: true },
-        Hook::Once => Context { bytes: 0, words_only: true },
+        Hook::Once | Hook::Listing(_) => Context { bytes: 0, words_only: true },
     }
 }
 
@@ -46,7 +46,7 @@ impl<'a> Lowerer<'a> {
             Access::Member { offset, path } => self.member(column, *offset, path),
             Access::Held { .. } => self.held_scalar(column, null),
             Access::DataLocation { .. } => Err(Failure::bug("lower", format!("{} as a number", column.name))),
-            Access::Unreachable => Err(unreachable(column)),
+            Access::Listed { .. } | Access::Unreachable => Err(unreachable(column)),
         }
     }
 

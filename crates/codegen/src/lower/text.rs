@@ -239,7 +239,7 @@ impl Lowerer<'_> {
                 Ok(From::Address(Helper::ProbeReadKernelStr, address, false))
             }
             catalog::Access::Builtin(_) => Err(Failure::bug("lower", format!("{} as text", column.name))),
-            catalog::Access::Unreachable => Err(super::column::unreachable(column)),
+            catalog::Access::Listed { .. } | catalog::Access::Unreachable => Err(super::column::unreachable(column)),
         }
     }
 

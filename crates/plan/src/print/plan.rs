@@ -73,7 +73,7 @@ fn column(relation: &Relation, at: usize) -> String {
         Access::Context { offset, .. } => format!("{name}: {} @{offset}", column.ty),
         Access::DataLocation { offset } => format!("{name}: {} @*{offset}", column.ty),
         Access::Member { offset, path } => format!("{name}: {} @{offset} -> {}", column.ty, path.text),
-        Access::Unreachable => format!("{name}: {}", column.ty),
+        Access::Listed { .. } | Access::Unreachable => format!("{name}: {}", column.ty),
         Access::Held { offset, .. } => format!("{name}: {} @held+{offset}", column.ty),
     }
 }

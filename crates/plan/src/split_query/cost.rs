@@ -50,7 +50,7 @@ fn access(access: &Access) -> u32 {
         }
         Access::DataLocation { .. } => 200,
         Access::Member { .. } => 100,
-        Access::Unreachable => 0,
+        Access::Listed { .. } | Access::Unreachable => 0,
         // A load; it has been found already.
         Access::Held { .. } => 1,
         Access::Builtin(builtin) => match builtin {

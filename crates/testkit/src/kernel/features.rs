@@ -56,5 +56,6 @@ fn needed(hook: &Hook) -> &'static str {
         Hook::Fentry { .. } | Hook::Fexit { .. } => "BTF trampolines",
         Hook::Interval { .. } | Hook::Profile { .. } => "perf software clock",
         Hook::Once => "test runs",
+        Hook::Listing(_) => "nothing",
     }
 }
