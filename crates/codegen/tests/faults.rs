@@ -36,8 +36,8 @@ const FAULTS: &[(&str, Fault)] = &[
         Some(())
     }),
     ("a value is not in the table", |func| {
-        let (_, _, inst) = find(func, |_, op| !op.operands().is_empty())?;
-        *func.insts[inst.index()].op.operands_mut().remove(0) = Value(9999);
+        let (_, _, inst) = find(func, |_, op| op.operands().next().is_some())?;
+        *func.insts[inst.index()].op.operands_mut().next()? = Value(9999);
         Some(())
     }),
     ("a terminator is lost", |func| {

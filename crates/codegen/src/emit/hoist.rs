@@ -48,11 +48,14 @@ pub(super) fn run_cold(func: &mut MFunc) {
         if !func.blocks[at.index()].cold {
             continue;
         }
-        let reads = func.blocks[at.index()].term.uses();
         let movable = |side: BlockId, other: BlockId| {
             let lines = &func.blocks[side.index()].lines;
             let free = |line: &Line| {
-                is_made(line) && line.inst.def().is_some_and(|reg| !reads.contains(&reg) && is_dead(func, other, reg))
+                is_made(line)
+                    && line
+                        .inst
+                        .def()
+                        .is_some_and(|reg| !func.blocks[at.index()].term.reads(reg) && is_dead(func, other, reg))
             };
             ways[side.index()] == 1 && !lines.is_empty() && lines.iter().all(free) && side != other
         };
@@ -73,7 +76,7 @@ pub(super) fn run_cold(func: &mut MFunc) {
 fn is_dead(func: &MFunc, block: BlockId, reg: VReg) -> bool {
     let block = &func.blocks[block.index()];
     for line in &block.lines {
-        if line.inst.uses().contains(&reg) {
+        if line.inst.reads(reg) {
             return false;
         }
         if line.inst.def() == Some(reg) || line.inst.clobbers().contains(&reg.0) {

@@ -119,7 +119,7 @@ impl<'a> Placer<'a> {
         let data = &self.func.blocks[block.index()];
         let forward = |target: &BlockId| self.position[target.index()] > self.position[block.index()];
         let counts = |target: &BlockId| forward(target) && (!data.cold || self.func.blocks[target.index()].cold);
-        data.term.targets().into_iter().filter(counts).collect()
+        data.term.targets().filter(counts).collect()
     }
 
     fn place(&mut self, block: BlockId) {
@@ -147,8 +147,8 @@ impl<'a> Placer<'a> {
         let open = || self.next_of(&self.first_open, is_open);
         let warm = || self.next_of(&self.first_warm, |block| is_open(block) && !self.func.blocks[block.index()].cold);
         let cold = || {
-            let last = self.order.last().map(|last| self.func.blocks[last.index()].term.targets()).unwrap_or_default();
-            last.into_iter().find(|target| !self.placed[target.index()] && self.open[target.index()] == 0)
+            let mut targets = self.func.blocks[self.order.last()?.index()].term.targets();
+            targets.find(|target| !self.placed[target.index()] && self.open[target.index()] == 0)
         };
         fallthrough.or_else(recent).or_else(warm).or_else(cold).or_else(open)
     }
@@ -163,7 +163,7 @@ impl<'a> Placer<'a> {
 
     /// The target that may stand right behind the block; the side taken when a test fails is the usual one.
     fn fallthrough(&self, block: BlockId) -> Option<BlockId> {
-        self.func.blocks[block.index()].term.targets().into_iter().rev().find(|&target| self.is_ready(target))
+        self.func.blocks[block.index()].term.targets().rev().find(|&target| self.is_ready(target))
     }
 }
 
@@ -184,7 +184,7 @@ pub(crate) fn reverse_postorder(func: &MFunc) -> Vec<BlockId> {
             order.push(block);
         } else if !std::mem::replace(&mut seen[block.index()], true) {
             stack.push((block, true));
-            stack.extend(func.blocks[block.index()].term.targets().into_iter().map(|target| (target, false)));
+            stack.extend(func.blocks[block.index()].term.targets().map(|target| (target, false)));
         }
     }
     order.reverse();

@@ -202,18 +202,24 @@ impl Src {
 
 impl Inst {
     /// The registers it reads.
-    pub fn uses(&self) -> Vec<VReg> {
-        match *self {
-            Inst::Mov { src, .. } => src.reg().into_iter().collect(),
-            Inst::Alu { dst, src, .. } => std::iter::once(dst).chain(src.reg()).collect(),
-            Inst::MovSx { src, .. } => vec![src],
-            Inst::Load { base, .. } | Inst::LoadSx { base, .. } => base.reg().into_iter().collect(),
-            Inst::Store { base, src, .. } => base.reg().into_iter().chain(src.reg()).collect(),
-            Inst::AtomicAdd { base, src, .. } => base.reg().into_iter().chain([src]).collect(),
-            Inst::Wide { .. } | Inst::FrameAddr { .. } => Vec::new(),
-            Inst::Call { args, .. } => (0..usize::from(args)).map(VReg::arg).collect(),
-            Inst::Scan { .. } => vec![VReg::arg(0), VReg::arg(1)],
-        }
+    pub fn uses(&self) -> impl Iterator<Item = VReg> + use<> {
+        let (first, second, args) = match *self {
+            Inst::Mov { src, .. } => (None, src.reg(), 0),
+            Inst::Alu { dst, src, .. } => (Some(dst), src.reg(), 0),
+            Inst::MovSx { src, .. } => (Some(src), None, 0),
+            Inst::Load { base, .. } | Inst::LoadSx { base, .. } => (base.reg(), None, 0),
+            Inst::Store { base, src, .. } => (base.reg(), src.reg(), 0),
+            Inst::AtomicAdd { base, src, .. } => (base.reg(), Some(src), 0),
+            Inst::Wide { .. } | Inst::FrameAddr { .. } => (None, None, 0),
+            Inst::Call { args, .. } => (None, None, args),
+            Inst::Scan { .. } => (None, None, 2),
+        };
+        first.into_iter().chain(second).chain((0..usize::from(args)).map(VReg::arg))
+    }
+
+    /// Whether it reads this register.
+    pub fn reads(&self, reg: VReg) -> bool {
+        self.uses().any(|used| used == reg)
     }
 
     /// The register it writes; a call writes `r0` and destroys `r1` to `r5`, see [`Inst::clobbers`].
@@ -271,21 +277,28 @@ impl Inst {
 
 impl Term {
     /// The registers it reads.
-    pub fn uses(&self) -> Vec<VReg> {
-        match *self {
-            Term::Jump(_) => Vec::new(),
-            Term::If { a, b, .. } => std::iter::once(a).chain(b.reg()).collect(),
-            Term::Exit => vec![VReg::R0],
-        }
+    pub fn uses(&self) -> impl Iterator<Item = VReg> + use<> {
+        let (first, second) = match *self {
+            Term::Jump(_) => (None, None),
+            Term::If { a, b, .. } => (Some(a), b.reg()),
+            Term::Exit => (Some(VReg::R0), None),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// Whether it reads this register.
+    pub fn reads(&self, reg: VReg) -> bool {
+        self.uses().any(|used| used == reg)
     }
 
     /// Where it may go.
-    pub fn targets(&self) -> Vec<BlockId> {
-        match *self {
-            Term::Jump(target) => vec![target],
-            Term::If { then, otherwise, .. } => vec![then, otherwise],
-            Term::Exit => Vec::new(),
-        }
+    pub fn targets(&self) -> impl DoubleEndedIterator<Item = BlockId> + Clone + use<> {
+        let (first, second) = match *self {
+            Term::Jump(target) => (Some(target), None),
+            Term::If { then, otherwise, .. } => (Some(then), Some(otherwise)),
+            Term::Exit => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 
     /// The same with other registers.

@@ -14,10 +14,10 @@ pub(super) fn run(func: &Func, machine: &mut MFunc) {
     let mut defs = vec![0_u32; machine.registers as usize];
     for block in &machine.blocks {
         for line in &block.lines {
-            line.inst.uses().into_iter().for_each(|reg| uses[reg.index()] += 1);
+            line.inst.uses().for_each(|reg| uses[reg.index()] += 1);
             line.inst.def().into_iter().for_each(|reg| defs[reg.index()] += 1);
         }
-        block.term.uses().into_iter().for_each(|reg| uses[reg.index()] += 1);
+        block.term.uses().for_each(|reg| uses[reg.index()] += 1);
     }
     for block in &mut machine.blocks {
         let mut held: Vec<(VReg, Wide)> = Vec::new();
@@ -50,12 +50,12 @@ pub(super) fn run(func: &Func, machine: &mut MFunc) {
 fn user(lines: &[Line], dst: VReg) -> Option<usize> {
     let calls =
         lines.iter().position(|line| matches!(line.inst, Inst::Call { .. } | Inst::Scan { .. })).unwrap_or(lines.len());
-    lines[..calls].iter().position(|line| line.inst.uses().contains(&dst))
+    lines[..calls].iter().position(|line| line.inst.reads(dst))
 }
 
 /// The instruction `next`, which uses `dst` once, on the register that holds `known` instead of `value`.
 fn on(func: &Func, reg: VReg, known: Wide, dst: VReg, value: Wide, next: Inst) -> Option<Inst> {
-    if !next.uses().contains(&dst) {
+    if !next.reads(dst) {
         return None;
     }
     if known == value {

@@ -5,8 +5,8 @@
 
 use super::dominance::Dominance;
 use super::{
-    Access, BinOp, Block, BlockData, Cond, Context, CoreId, CoreReloc, Func, GlobalData, GlobalId, Inst, InstData,
-    MapData, MapId, Op, PtrKind, Scan, SlotData, SlotId, Terminator, Type, Value, ValueData,
+    Access, Args, BinOp, Block, BlockData, Cond, Context, CoreId, CoreReloc, Func, GlobalData, GlobalId, Inst,
+    InstData, MapData, MapId, Op, PtrKind, Scan, SlotData, SlotId, Terminator, Type, Value, ValueData,
 };
 use bpfquery_diag::Span;
 use bpfquery_isa::Helper;
@@ -227,8 +227,8 @@ impl Builder {
     }
 
     /// Calls a helper.
-    pub fn call(&mut self, helper: Helper, args: &[Value]) -> Value {
-        self.define(Op::Call { helper, args: args.to_vec() })
+    pub fn call<const N: usize>(&mut self, helper: Helper, args: &[Value; N]) -> Value {
+        self.define(Op::Call { helper, args: Args::new(*args) })
     }
 
     /// The state in which an automaton leaves a text.

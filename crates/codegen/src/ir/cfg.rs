@@ -122,16 +122,15 @@ impl Cfg {
 pub(crate) fn reverse_postorder(func: &Func) -> Vec<Block> {
     let mut seen = vec![false; func.blocks.len()];
     let mut order = Vec::new();
-    let mut stack: Vec<(Block, Vec<Block>)> = Vec::new();
-    let successors =
-        |block: Block| func.block(block).terminator.targets().iter().map(|(to, _)| *to).collect::<Vec<_>>();
+    let successors = |block: Block| func.block(block).terminator.targets().map(|(to, _)| to);
+    let mut stack = Vec::new();
     if !func.blocks.is_empty() {
         seen[0] = true;
         stack.push((Block(0), successors(Block(0))));
     }
     // Taking successors from the back puts the first one first in the reversed order.
     while let Some((block, rest)) = stack.last_mut() {
-        match rest.pop() {
+        match rest.next_back() {
             Some(next) if !seen[next.index()] => {
                 seen[next.index()] = true;
                 stack.push((next, successors(next)));

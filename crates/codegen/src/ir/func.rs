@@ -52,7 +52,7 @@ pub struct BlockData {
 }
 
 /// An instruction with its result and its place in the SQL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstData {
     /// What it does.
     pub op: Op,

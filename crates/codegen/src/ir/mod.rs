@@ -23,6 +23,7 @@
 //!
 //! [`parse`] reads what `Display` prints, [`verify`] says what must hold, [`crate::interp`] runs it.
 
+mod args;
 mod build;
 mod cfg;
 mod dominance;
@@ -34,6 +35,7 @@ mod parse;
 mod print;
 mod verify;
 
+pub use args::Args;
 pub use build::Builder;
 pub use cfg::Cfg;
 pub(crate) use cfg::reverse_postorder;

@@ -1,6 +1,6 @@
 //! Instructions and terminators.
 
-use super::{Block, CoreId, GlobalId, MapId, SlotId, Value};
+use super::{Args, Block, CoreId, GlobalId, MapId, SlotId, Value};
 use bpfquery_isa::Helper;
 
 /// The type of a value.
@@ -104,7 +104,7 @@ pub enum Cond {
 }
 
 /// An instruction; it defines at most one value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// A constant.
     Const(i64),
@@ -164,7 +164,7 @@ pub enum Op {
         /// Which.
         helper: Helper,
         /// At most five.
-        args: Vec<Value>,
+        args: Args,
     },
     /// A text goes through an automaton, byte by byte up to its NUL: see [`Scan`]. The state behind the last byte.
     Scan(Scan),
@@ -285,67 +285,79 @@ impl Type {
 
 impl Op {
     /// The values it reads, in the order that it prints them.
-    pub fn operands(&self) -> Vec<Value> {
-        match self {
-            Op::Const(_) | Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Core(_) => Vec::new(),
-            Op::Bin(_, a, b) => vec![*a, *b],
-            Op::Extend { value, .. } => vec![*value],
-            Op::Load { base, .. } => vec![*base],
-            Op::Store { base, value, .. } | Op::AtomicAdd { base, value, .. } => vec![*base, *value],
-            Op::Call { args, .. } => args.clone(),
-            Op::Scan(scan) => vec![scan.text, scan.table],
-        }
+    pub fn operands(&self) -> impl Iterator<Item = Value> + use<'_> {
+        let (first, second, rest): (_, _, &[Value]) = match self {
+            Op::Const(_) | Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Core(_) => (None, None, &[]),
+            Op::Bin(_, a, b) => (Some(a), Some(b), &[]),
+            Op::Extend { value, .. } => (Some(value), None, &[]),
+            Op::Load { base, .. } => (Some(base), None, &[]),
+            Op::Store { base, value, .. } | Op::AtomicAdd { base, value, .. } => (Some(base), Some(value), &[]),
+            Op::Call { args, .. } => (None, None, args),
+            Op::Scan(scan) => (Some(&scan.text), Some(&scan.table), &[]),
+        };
+        first.into_iter().chain(second).chain(rest).copied()
     }
 
     /// The same, to be replaced.
-    pub fn operands_mut(&mut self) -> Vec<&mut Value> {
-        match self {
-            Op::Const(_) | Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Core(_) => Vec::new(),
-            Op::Bin(_, a, b) => vec![a, b],
-            Op::Extend { value, .. } => vec![value],
-            Op::Load { base, .. } => vec![base],
-            Op::Store { base, value, .. } | Op::AtomicAdd { base, value, .. } => vec![base, value],
-            Op::Call { args, .. } => args.iter_mut().collect(),
-            Op::Scan(scan) => vec![&mut scan.text, &mut scan.table],
-        }
+    pub fn operands_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        let (first, second, rest): (_, _, &mut [Value]) = match self {
+            Op::Const(_) | Op::SlotAddr(_) | Op::MapAddr(_) | Op::GlobalAddr(_) | Op::Core(_) => (None, None, &mut []),
+            Op::Bin(_, a, b) => (Some(a), Some(b), &mut []),
+            Op::Extend { value, .. } => (Some(value), None, &mut []),
+            Op::Load { base, .. } => (Some(base), None, &mut []),
+            Op::Store { base, value, .. } | Op::AtomicAdd { base, value, .. } => (Some(base), Some(value), &mut []),
+            Op::Call { args, .. } => (None, None, args),
+            Op::Scan(scan) => (Some(&mut scan.text), Some(&mut scan.table), &mut []),
+        };
+        first.into_iter().chain(second).chain(rest)
     }
 }
 
 impl Terminator {
     /// The values it reads: what it tests, then the arguments it passes on.
-    pub fn operands(&self) -> Vec<Value> {
-        let mut values = match self {
-            Terminator::Jump(..) | Terminator::None => Vec::new(),
-            Terminator::Branch { a, b, .. } => vec![*a, *b],
-            Terminator::BranchNull { pointer, .. } => vec![*pointer],
-            Terminator::Return(value) => vec![*value],
+    pub fn operands(&self) -> impl Iterator<Item = Value> + use<'_> {
+        let (first, second) = match self {
+            Terminator::Jump(..) | Terminator::None => (None, None),
+            Terminator::Branch { a, b, .. } => (Some(*a), Some(*b)),
+            Terminator::BranchNull { pointer, .. } => (Some(*pointer), None),
+            Terminator::Return(value) => (Some(*value), None),
         };
-        values.extend(self.targets().into_iter().flat_map(|(_, args)| args));
-        values
+        first.into_iter().chain(second).chain(self.targets().flat_map(|(_, args)| args).copied())
     }
 
     /// The same, to be replaced.
-    pub fn operands_mut(&mut self) -> Vec<&mut Value> {
-        match self {
-            Terminator::None => Vec::new(),
-            Terminator::Jump(_, args) => args.iter_mut().collect(),
-            Terminator::Branch { a, b, then, otherwise, .. } => {
-                [a, b].into_iter().chain(&mut then.1).chain(&mut otherwise.1).collect()
-            }
-            Terminator::BranchNull { pointer, null, non_null } => {
-                [pointer].into_iter().chain(&mut null.1).chain(&mut non_null.1).collect()
-            }
-            Terminator::Return(value) => vec![value],
-        }
+    pub fn operands_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        let (first, second, ways): (_, _, [&mut [Value]; 2]) = match self {
+            Terminator::None => (None, None, [&mut [], &mut []]),
+            Terminator::Jump(_, args) => (None, None, [args, &mut []]),
+            Terminator::Branch { a, b, then, otherwise, .. } => (Some(a), Some(b), [&mut then.1, &mut otherwise.1]),
+            Terminator::BranchNull { pointer, null, non_null } => (Some(pointer), None, [&mut null.1, &mut non_null.1]),
+            Terminator::Return(value) => (Some(value), None, [&mut [], &mut []]),
+        };
+        first.into_iter().chain(second).chain(ways.into_iter().flatten())
     }
 
     /// The blocks it may go to, with the arguments for each; `BranchNull`'s pointer argument is not among them.
-    pub fn targets(&self) -> Vec<(Block, &[Value])> {
-        match self {
-            Terminator::Jump(block, args) => vec![(*block, args)],
-            Terminator::Branch { then, otherwise, .. } => vec![(then.0, &then.1), (otherwise.0, &otherwise.1)],
-            Terminator::BranchNull { null, non_null, .. } => vec![(null.0, &null.1), (non_null.0, &non_null.1)],
-            Terminator::Return(_) | Terminator::None => Vec::new(),
-        }
+    pub fn targets(&self) -> impl DoubleEndedIterator<Item = (Block, &[Value])> + Clone {
+        let (first, second): (Option<(Block, &[Value])>, _) = match self {
+            Terminator::Jump(block, args) => (Some((*block, args)), None),
+            Terminator::Branch { then: (a, x), otherwise: (b, y), .. }
+            | Terminator::BranchNull { null: (a, x), non_null: (b, y), .. } => {
+                (Some((*a, x)), Some((*b, y.as_slice())))
+            }
+            Terminator::Return(_) | Terminator::None => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// The same, to be changed.
+    pub fn targets_mut(&mut self) -> impl DoubleEndedIterator<Item = (&mut Block, &mut Vec<Value>)> {
+        let (first, second) = match self {
+            Terminator::Jump(block, args) => (Some((block, args)), None),
+            Terminator::Branch { then: (a, x), otherwise: (b, y), .. }
+            | Terminator::BranchNull { null: (a, x), non_null: (b, y), .. } => (Some((a, x)), Some((b, y))),
+            Terminator::Return(_) | Terminator::None => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 }

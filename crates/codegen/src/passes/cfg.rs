@@ -62,36 +62,22 @@ pub fn use_counts(func: &Func, order: &[Block]) -> Vec<u32> {
 
 /// Calls `f` with each operand of an instruction.
 pub fn operands(op: &Op, f: &mut impl FnMut(Value)) {
-    op.operands().into_iter().for_each(f);
+    op.operands().for_each(f);
 }
 
 /// Replaces each operand of an instruction.
 pub fn map_operands(op: &mut Op, f: &mut impl FnMut(Value) -> Value) {
-    op.operands_mut().into_iter().for_each(|value| *value = f(*value));
+    op.operands_mut().for_each(|value| *value = f(*value));
 }
 
 /// Calls `f` with each value that a terminator names, block arguments included.
 pub fn terminator_operands(terminator: &Terminator, f: &mut impl FnMut(Value)) {
-    terminator.operands().into_iter().for_each(f);
+    terminator.operands().for_each(f);
 }
 
 /// Replaces each value that a terminator names.
 pub fn map_terminator(terminator: &mut Terminator, f: &mut impl FnMut(Value) -> Value) {
-    terminator.operands_mut().into_iter().for_each(|value| *value = f(*value));
-}
-
-/// The targets with their arguments, to be changed.
-pub fn targets_mut(terminator: &mut Terminator) -> Vec<(&mut Block, &mut Vec<Value>)> {
-    match terminator {
-        Terminator::Jump(block, args) => vec![(block, args)],
-        Terminator::Branch { then, otherwise, .. } => {
-            vec![(&mut then.0, &mut then.1), (&mut otherwise.0, &mut otherwise.1)]
-        }
-        Terminator::BranchNull { null, non_null, .. } => {
-            vec![(&mut null.0, &mut null.1), (&mut non_null.0, &mut non_null.1)]
-        }
-        Terminator::Return(_) | Terminator::None => Vec::new(),
-    }
+    terminator.operands_mut().for_each(|value| *value = f(*value));
 }
 
 /// How many leading parameters of the target at `at` (in the order of `targets`) come from the terminator itself and

@@ -64,7 +64,7 @@ impl Incoming {
 
     fn visit(&mut self, func: &Func, block: Block, bits: &[u8]) {
         let terminator = &func.block(block).terminator;
-        for (side, (target, args)) in terminator.targets().into_iter().enumerate() {
+        for (side, (target, args)) in terminator.targets().enumerate() {
             self.open[target.index()] -= 1;
             let implicit = implicit_params(terminator, side);
             let most = &mut self.most[target.index()];

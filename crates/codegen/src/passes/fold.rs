@@ -61,7 +61,7 @@ impl Folder<'_> {
     }
 
     fn inst(&mut self, inst: Inst) -> bool {
-        let mut op = self.func.inst(inst).op.clone();
+        let mut op = self.func.inst(inst).op;
         cfg::map_operands(&mut op, &mut |value| self.renames.get(value));
         let Some(result) = self.func.inst(inst).result else { return false };
         let is = match op {

@@ -21,7 +21,7 @@ pub fn run(func: &mut Func) -> bool {
     let mut renames = Renames::new(func);
     for &block in &order {
         for inst in func.block(block).insts.clone() {
-            let mut op = func.inst(inst).op.clone();
+            let mut op = func.inst(inst).op;
             map_operands(&mut op, &mut |value| renames.get(value));
             let Some(result) = func.inst(inst).result.filter(|_| is_pure(func, &op)) else { continue };
             let same = known.entry(key(&op)).or_default();

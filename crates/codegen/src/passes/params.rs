@@ -20,7 +20,7 @@ fn arguments(func: &Func) -> Vec<Vec<Vec<Option<Value>>>> {
     let mut all = vec![Vec::new(); func.blocks.len()];
     for block in reverse_postorder(func) {
         let terminator = &func.block(block).terminator;
-        for (side, (target, args)) in terminator.targets().into_iter().enumerate() {
+        for (side, (target, args)) in terminator.targets().enumerate() {
             let implicit = vec![None; cfg::implicit_params(terminator, side)];
             all[target.index()].push(implicit.into_iter().chain(args.iter().copied().map(Some)).collect());
         }
@@ -80,7 +80,7 @@ fn remove_unused(func: &mut Func) -> bool {
 fn keep_implicit(func: &Func, kept: &mut [Vec<bool>]) {
     kept[0].iter_mut().for_each(|kept| *kept = true);
     for block in &func.blocks {
-        for (side, (target, _)) in block.terminator.targets().into_iter().enumerate() {
+        for (side, (target, _)) in block.terminator.targets().enumerate() {
             let implicit = cfg::implicit_params(&block.terminator, side);
             kept[target.index()].iter_mut().take(implicit).for_each(|kept| *kept = true);
         }
@@ -90,7 +90,7 @@ fn keep_implicit(func: &Func, kept: &mut [Vec<bool>]) {
 fn remove_arguments(func: &mut Func, block: Block, kept: &[Vec<bool>]) {
     let terminator = &mut func.blocks[block.index()].terminator;
     let implicit: Vec<usize> = (0..2).map(|side| cfg::implicit_params(terminator, side)).collect();
-    for ((target, args), implicit) in cfg::targets_mut(terminator).into_iter().zip(implicit) {
+    for ((target, args), implicit) in terminator.targets_mut().zip(implicit) {
         retain(args, &kept[target.index()][implicit..]);
     }
 }

@@ -28,7 +28,7 @@ fn open_edge(func: &mut Func, block: Block, side: usize, uses: &[u32]) -> bool {
     if !matches!(terminator, Terminator::Branch { .. }) {
         return false;
     }
-    let (target, args) = terminator.targets().swap_remove(side);
+    let Some((target, args)) = terminator.targets().nth(side) else { return false };
     let args = args.to_vec();
     let insts = func.block(block).insts.iter().map(|&inst| func.inst(inst));
     let computed = insts.filter(|data| {
@@ -42,7 +42,7 @@ fn open_edge(func: &mut Func, block: Block, side: usize, uses: &[u32]) -> bool {
     let (span, cold) = (func.block(block).span, func.block(target).cold);
     let terminator = Terminator::Jump(target, args);
     func.blocks.push(BlockData { params: Vec::new(), insts: Vec::new(), terminator, span, cold });
-    if let Some((target, args)) = cfg::targets_mut(&mut func.blocks[block.index()].terminator).into_iter().nth(side) {
+    if let Some((target, args)) = func.blocks[block.index()].terminator.targets_mut().nth(side) {
         *target = edge;
         args.clear();
     }
@@ -63,7 +63,7 @@ fn sink(func: &mut Func) -> bool {
                 place(func, block, target, inst);
                 moved = true;
             }
-            let op = func.inst(inst).op.clone();
+            let op = func.inst(inst).op;
             cfg::operands(&op, &mut |value| note(&mut lowest, &dominators, value, target));
         }
     }

@@ -182,7 +182,7 @@ fn holders(func: &Func, order: &[Block]) -> Vec<Set> {
                 changed |= grow(&mut holders[result.index()], made);
             }
             let terminator = &func.block(block).terminator;
-            for (side, (target, args)) in terminator.targets().into_iter().enumerate() {
+            for (side, (target, args)) in terminator.targets().enumerate() {
                 let params = &func.block(target).params[cfg::implicit_params(terminator, side)..];
                 for (param, arg) in params.iter().zip(args) {
                     let made = holders[arg.index()].clone();

@@ -19,7 +19,7 @@ pub fn run(func: &mut Func) -> bool {
         let constants = facts::constants(func);
         let mut any = false;
         for block in reverse_postorder(func) {
-            for side in 0..func.block(block).terminator.targets().len() {
+            for side in 0..func.block(block).terminator.targets().count() {
                 while send_on(func, block, side, &passable, &constants) {
                     any = true;
                 }
@@ -58,7 +58,7 @@ fn send_on(func: &mut Func, from: Block, side: usize, passable: &[bool], constan
     if cfg::implicit_params(terminator, side) > 0 {
         return false;
     }
-    let (via, args) = terminator.targets().swap_remove(side);
+    let Some((via, args)) = terminator.targets().nth(side) else { return false };
     let (via, args) = (via, args.to_vec());
     if !passable[via.index()] || via == from {
         return false;
@@ -77,7 +77,7 @@ fn send_on(func: &mut Func, from: Block, side: usize, passable: &[bool], constan
         Terminator::BranchNull { .. } | Terminator::Return(_) | Terminator::None => return false,
     };
     let passed = passed.into_iter().map(|value| carry(func, from, via, &args, value)).collect();
-    if let Some((target, args)) = cfg::targets_mut(&mut func.blocks[from.index()].terminator).into_iter().nth(side) {
+    if let Some((target, args)) = func.blocks[from.index()].terminator.targets_mut().nth(side) {
         (*target, *args) = (next, passed);
     }
     true
@@ -90,7 +90,7 @@ fn carry(func: &mut Func, from: Block, via: Block, args: &[Value], value: Value)
     }
     let own = func.block(via).insts.iter().find(|inst| func.inst(**inst).result == Some(value)).copied();
     let Some(inst) = own else { return value };
-    let data = func.inst(inst).clone();
+    let data = *func.inst(inst);
     let (copy, result) = cfg::new_inst(func, data.op, data.span);
     func.blocks[from.index()].insts.push(copy);
     result.unwrap_or(value)

@@ -98,7 +98,7 @@ impl Graph {
         }
         backward(func, at, live, |line, live| {
             let inst = &block.lines[line].inst;
-            inst.uses().into_iter().for_each(|reg| self.count(reg, weight));
+            inst.uses().for_each(|reg| self.count(reg, weight));
             let copy = inst.copy();
             if let Some((dst, src)) = copy {
                 self.moves.push((dst, src, worth));

@@ -139,11 +139,11 @@ impl Effect {
 fn walk(func: &MFunc, at: usize, mut visit: impl FnMut(VReg, bool)) {
     let block = &func.blocks[at];
     for line in &block.lines {
-        line.inst.uses().into_iter().for_each(|reg| visit(reg, false));
+        line.inst.uses().for_each(|reg| visit(reg, false));
         line.inst.clobbers().for_each(|reg| visit(VReg(reg), true));
         line.inst.def().into_iter().for_each(|reg| visit(reg, true));
     }
-    block.term.uses().into_iter().for_each(|reg| visit(reg, false));
+    block.term.uses().for_each(|reg| visit(reg, false));
 }
 
 /// The registers that a block reads before it writes them, and their numbers.
@@ -178,14 +178,14 @@ fn postorder(func: &MFunc) -> Vec<usize> {
 /// the block.
 pub(super) fn backward(func: &MFunc, block: usize, live: &mut Set, mut visit: impl FnMut(usize, &Set)) {
     let block = &func.blocks[block];
-    block.term.uses().into_iter().for_each(|reg| {
+    block.term.uses().for_each(|reg| {
         live.insert(reg);
     });
     for (at, line) in block.lines.iter().enumerate().rev() {
         visit(at, live);
         line.inst.def().into_iter().for_each(|reg| live.remove(reg));
         line.inst.clobbers().for_each(|reg| live.remove(VReg(reg)));
-        line.inst.uses().into_iter().for_each(|reg| {
+        line.inst.uses().for_each(|reg| {
             live.insert(reg);
         });
     }

@@ -135,7 +135,7 @@ impl Cutter<'_> {
         if matches!(self.place, Place::Remake(_)) && line.inst.def() == Some(self.reg) {
             return;
         }
-        let read = line.inst.uses().contains(&self.reg).then(|| self.load(line.span));
+        let read = line.inst.reads(self.reg).then(|| self.load(line.span));
         let written = line.inst.def() == Some(self.reg);
         let target = match read {
             // Two-address forms overwrite what they read.
@@ -158,7 +158,7 @@ impl Cutter<'_> {
     }
 
     fn term(&mut self, term: Term, span: Span) -> Term {
-        if !term.uses().contains(&self.reg) {
+        if !term.reads(self.reg) {
             return term;
         }
         let source = self.load(span);

@@ -1,7 +1,7 @@
 //! Instructions, terminators, types.
 
 use super::super::names::{ACCESSES, BIN_OPS, CONDS, STOPS, meaning};
-use super::super::{Access, Block, CoreId, GlobalId, MapId, Op, PtrKind, Scan, SlotId, Terminator, Type, Value};
+use super::super::{Access, Args, Block, CoreId, GlobalId, MapId, Op, PtrKind, Scan, SlotId, Terminator, Type, Value};
 use super::{Parser, entity, lex::Line};
 use bpfquery_isa::Helper;
 
@@ -100,12 +100,14 @@ fn call(parser: &mut Parser, line: &mut Line) -> Result<Op, String> {
     let name = line.word("a helper's name")?;
     let known = |helper: &&Helper| helper.name().strip_prefix("bpf_") == Some(&name);
     let helper = *Helper::ALL.iter().find(known).ok_or_else(|| format!("\"{name}\" is not a helper"))?;
-    let mut args = Vec::new();
+    let mut args = Args::default();
     while line.peek().is_some() {
         if !args.is_empty() {
             line.punct(',')?;
         }
-        args.push(parser.value(line)?);
+        if !args.push(parser.value(line)?) {
+            return Err(format!("more than {} arguments", Args::MOST));
+        }
     }
     Ok(Op::Call { helper, args })
 }

@@ -36,7 +36,7 @@ fn check_ways(func: &Func, cfg: &Cfg, block: Block) -> Checked {
     if *terminator == Terminator::None {
         return Err(fail(func, At::Terminator(block), "a reachable block does not end"));
     }
-    match terminator.targets().iter().find(|(to, _)| cfg.is_back_edge(block, *to)) {
+    match terminator.targets().find(|(to, _)| cfg.is_back_edge(block, *to)) {
         Some((to, _)) => Err(fail(func, At::Terminator(block), format!("goes back to {to}"))),
         None => Ok(()),
     }
@@ -57,8 +57,7 @@ fn check_names(func: &Func, block: Block) -> Checked {
     let data = func.block(block);
     let defined = data.params.iter().map(|&param| (At::Block(block), param));
     let results = data.insts.iter().filter_map(|&inst| Some((At::Inst(block, inst), func.inst(inst).result?)));
-    let used = uses(func, block).flat_map(|(at, values)| values.into_iter().map(move |value| (at, value)));
-    for (at, value) in defined.chain(results).chain(used) {
+    for (at, value) in defined.chain(results).chain(uses(func, block)) {
         if value.index() >= func.values.len() {
             return Err(fail(func, at, format!("{value} does not exist")));
         }
@@ -68,7 +67,7 @@ fn check_names(func: &Func, block: Block) -> Checked {
             return Err(fail(func, At::Inst(block, inst), format!("{name} does not exist")));
         }
     }
-    match data.terminator.targets().iter().find(|(to, _)| to.index() >= func.blocks.len()) {
+    match data.terminator.targets().find(|(to, _)| to.index() >= func.blocks.len()) {
         Some((to, _)) => Err(fail(func, At::Terminator(block), format!("{to} does not exist"))),
         None => Ok(()),
     }

@@ -143,8 +143,9 @@ fn fail(func: &Func, at: At, message: impl Into<String>) -> VerifyError {
 }
 
 /// Where a value is used, in the order of a block.
-fn uses(func: &Func, block: Block) -> impl Iterator<Item = (At, Vec<Value>)> {
+fn uses(func: &Func, block: Block) -> impl Iterator<Item = (At, Value)> {
     let data = func.block(block);
-    let insts = data.insts.iter().map(move |&inst| (At::Inst(block, inst), func.inst(inst).op.operands()));
-    insts.chain(std::iter::once((At::Terminator(block), data.terminator.operands())))
+    let of = move |inst| func.inst(inst).op.operands().map(move |value| (At::Inst(block, inst), value));
+    let last = data.terminator.operands().map(move |value| (At::Terminator(block), value));
+    data.insts.iter().copied().flat_map(of).chain(last)
 }

@@ -136,7 +136,7 @@ fn moved(from: &BTreeSet<Place>, op: BinOp, by: Range) -> BTreeSet<Place> {
 
 fn pass_on(func: &Func, places: &mut Places, block: Block) {
     let terminator = &func.block(block).terminator;
-    for (i, (to, args)) in terminator.targets().into_iter().enumerate() {
+    for (i, (to, args)) in terminator.targets().enumerate() {
         let mut args = args.to_vec();
         if let (Terminator::BranchNull { pointer, .. }, 1) = (terminator, i) {
             args.insert(0, *pointer);

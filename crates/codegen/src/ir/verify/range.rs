@@ -74,7 +74,7 @@ impl Ranges {
 
     fn pass_on(&mut self, func: &Func, cfg: &Cfg, block: Block) {
         let terminator = &func.block(block).terminator;
-        for (i, (to, args)) in terminator.targets().into_iter().enumerate() {
+        for (i, (to, args)) in terminator.targets().enumerate() {
             let skip = usize::from(matches!(terminator, Terminator::BranchNull { .. }) && i == 1);
             for (&param, &arg) in func.block(to).params.iter().skip(skip).zip(args) {
                 let here = self.of(func, cfg, block, arg);

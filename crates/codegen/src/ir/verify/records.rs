@@ -1,7 +1,7 @@
 //! Each reserved record is given back exactly once on every path.
 
 use super::place::{Origin, Places};
-use super::{At, Checked, VerifyError, fail, uses};
+use super::{At, Checked, VerifyError, fail};
 use crate::ir::{Block, Cfg, Func, Op, Terminator, Type, Value};
 use bpfquery_isa::Helper;
 use std::collections::BTreeMap;
@@ -24,13 +24,15 @@ pub(super) fn check(func: &Func, cfg: &Cfg, places: &Places) -> Checked {
     let mut starts: BTreeMap<Block, Records> = BTreeMap::new();
     for &block in cfg.order() {
         let mut records = starts.remove(&block).unwrap_or_default();
-        for (at, values) in uses(func, block) {
-            for value in values {
-                check_use(func, places, &records, at, value)?;
+        for &inst in &func.block(block).insts {
+            let data = func.inst(inst);
+            for value in data.op.operands() {
+                check_use(func, places, &records, At::Inst(block, inst), value)?;
             }
-            if let At::Inst(_, inst) = at {
-                step(func, places, &mut records, &func.inst(inst).op, func.inst(inst).result);
-            }
+            step(func, places, &mut records, &data.op, data.result);
+        }
+        for value in func.block(block).terminator.operands() {
+            check_use(func, places, &records, At::Terminator(block), value)?;
         }
         leave(func, block, &records, &mut starts)?;
     }
@@ -83,7 +85,7 @@ fn leave(func: &Func, block: Block, records: &Records, starts: &mut BTreeMap<Blo
             None => Ok(()),
         };
     }
-    for (i, (to, _)) in terminator.targets().into_iter().enumerate() {
+    for (i, (to, _)) in terminator.targets().enumerate() {
         let mut here = records.clone();
         if let Some(pointer) = tested.filter(|pointer| here.contains_key(pointer)) {
             match i {

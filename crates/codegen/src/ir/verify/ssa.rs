@@ -1,6 +1,6 @@
 //! One definition per value, before every use.
 
-use super::{At, Checked, fail, uses};
+use super::{At, Checked, fail};
 use crate::ir::{Block, Cfg, Func, MapId, PtrKind, Terminator, Type, Value};
 
 /// Where a value is defined: the block, and how many instructions of it stand before.
@@ -9,10 +9,14 @@ type Definition = (Block, usize);
 pub(super) fn check(func: &Func, cfg: &Cfg) -> Checked {
     let definitions = definitions(func, cfg)?;
     for &block in cfg.order() {
-        for (at, (place, values)) in uses(func, block).enumerate() {
-            for value in values {
-                check_use(func, cfg, &definitions, (block, at), place, value)?;
+        let data = func.block(block);
+        for (at, &inst) in data.insts.iter().enumerate() {
+            for value in func.inst(inst).op.operands() {
+                check_use(func, cfg, &definitions, (block, at), At::Inst(block, inst), value)?;
             }
+        }
+        for value in data.terminator.operands() {
+            check_use(func, cfg, &definitions, (block, data.insts.len()), At::Terminator(block), value)?;
         }
         check_arguments(func, block)?;
     }
@@ -53,7 +57,7 @@ fn check_use(
 
 fn check_arguments(func: &Func, block: Block) -> Checked {
     let at = At::Terminator(block);
-    for (i, (to, args)) in func.block(block).terminator.targets().into_iter().enumerate() {
+    for (i, (to, args)) in func.block(block).terminator.targets().enumerate() {
         let mut types: Vec<(String, Type)> = args.iter().map(|&arg| (arg.to_string(), func.ty(arg))).collect();
         if let (Terminator::BranchNull { pointer, .. }, 1) = (&func.block(block).terminator, i) {
             types.insert(0, (pointer.to_string(), non_null(func.ty(*pointer))));

@@ -18,13 +18,12 @@ pub(super) fn check(func: &Func, cfg: &Cfg) -> Checked {
 }
 
 fn check_nullable(func: &Func, block: Block) -> Checked {
-    for (at, values) in uses(func, block) {
-        let tested =
-            matches!(func.block(block).terminator, Terminator::BranchNull { .. }) && at == At::Terminator(block);
-        for &value in values.iter().skip(usize::from(tested)) {
-            if let Type::Ptr { nullable: true, .. } = func.ty(value) {
-                return Err(fail(func, at, format!("{value} may be null")));
-            }
+    let mut tested = matches!(func.block(block).terminator, Terminator::BranchNull { .. });
+    for (at, value) in uses(func, block) {
+        // What `br.null` tests is its first operand.
+        let is_test = at == At::Terminator(block) && std::mem::take(&mut tested);
+        if matches!(func.ty(value), Type::Ptr { nullable: true, .. }) && !is_test {
+            return Err(fail(func, at, format!("{value} may be null")));
         }
     }
     Ok(())
