@@ -24,7 +24,7 @@ const FAULTS: &[(&str, Fault)] = &[
     }),
     ("a value is defined twice", |func| {
         let (block, _, inst) = find(func, |_, op| matches!(op, Op::Load { .. }))?;
-        let copy = func.inst(inst).clone();
+        let copy = *func.inst(inst);
         func.insts.push(copy);
         let last = Inst(u32::try_from(func.insts.len() - 1).ok()?);
         func.blocks[block.index()].insts.push(last);
@@ -146,7 +146,7 @@ const FAULTS: &[(&str, Fault)] = &[
     }),
     ("a record is submitted twice", |func| {
         let (block, at, inst) = submit(func)?;
-        let mut copy = func.inst(inst).clone();
+        let mut copy = *func.inst(inst);
         func.values.push(func.values[copy.result?.index()]);
         copy.result = Some(Value(u32::try_from(func.values.len() - 1).ok()?));
         func.insts.push(copy);
