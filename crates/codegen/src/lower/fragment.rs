@@ -2,7 +2,7 @@
 
 use super::Lowerer;
 use super::hold::Row;
-use bpfquery_catalog::{Access, Builtin};
+use bpfquery_catalog::{Access, Builtin, Hook};
 use bpfquery_diag::Result;
 use bpfquery_plan::{Expr, ExprKind, Output};
 
@@ -62,8 +62,8 @@ impl Lowerer<'_> {
             self.build.jump(exit, &[]);
         }
         self.build.switch_to(exit);
-        let zero = self.build.iconst(0);
-        self.build.ret(zero);
+        let verdict = self.build.iconst(verdict(&self.fragment.relation.hook));
+        self.build.ret(verdict);
     }
 
     /// Reads the clock if one of these expressions uses it and nobody has read it: an event has one time.
@@ -84,6 +84,13 @@ impl Lowerer<'_> {
             _ => expr.children().into_iter().any(|child| self.uses_clock(child)),
         }
     }
+}
+
+/// What the program returns. Behind a perf tracepoint 0 would take the event from everybody else's perf events, on all CPUs: it is
+/// let through (perf_trace_run_bpf_submit, kernel/events/core.c, and perf_syscall_enter, kernel/trace/trace_syscalls.c, Linux 5.10
+/// to 6.18). A kprobe's event and a tick of the clock are our own, and nobody looks at what the others return.
+fn verdict(hook: &Hook) -> i64 {
+    i64::from(matches!(hook, Hook::Tracepoint { .. }))
 }
 
 fn outputs(output: &Output) -> Vec<&Expr> {
