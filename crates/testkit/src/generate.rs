@@ -100,7 +100,7 @@ impl Random {
 
 /// The query of this seed, over a relation (none: no FROM) with these columns.
 pub fn query(seed: u64, relation: Option<&str>, sources: &[Source]) -> Query {
-    let mut maker = Maker { random: Random::new(seed), sources, params: Vec::new(), grouped: false };
+    let mut maker = Maker { random: Random::new(seed), sources, params: Vec::new() };
     let sql = maker.query(relation);
     // A bare literal would take the other operand's sign, which a parameter does not.
     let mut folded = sql.clone();
@@ -114,16 +114,14 @@ struct Maker<'a> {
     random: Random,
     sources: &'a [Source],
     params: Vec<(String, String)>,
-    /// Whether all of it must run in the kernel, which compares texts for equality only.
-    grouped: bool,
 }
 
 impl Maker<'_> {
     fn query(&mut self, relation: Option<&str>) -> String {
         let from = relation.map_or(String::new(), |relation| format!(" from {relation}"));
-        self.grouped = self.random.below(3) == 0;
+        let grouped = self.random.below(3) == 0;
         let filter = if self.random.below(2) == 0 { format!(" where {}", self.truth(3)) } else { String::new() };
-        if self.grouped {
+        if grouped {
             return self.groups(&from, &filter);
         }
         let count = 1 + self.random.below(4);
@@ -217,8 +215,7 @@ impl Maker<'_> {
                 format!("({} {operator} {})", self.number(deeper), self.number(deeper))
             }
             4 => {
-                let all = ["=", "<>", "<", "<=", ">", ">="];
-                let operator = *self.random.pick(if self.grouped { &all[..2] } else { &all });
+                let operator = *self.random.pick(&["=", "<>", "<", "<=", ">", ">="]);
                 format!("({} {operator} {})", self.text(2), self.text(2))
             }
             5 | 6 => {
@@ -250,12 +247,18 @@ impl Maker<'_> {
     }
 
     fn text(&mut self, depth: u32) -> String {
-        match self.random.below(4) {
-            0 if depth > 0 => {
+        match self.random.below(8) {
+            0 | 1 if depth > 0 => {
                 let (when, then, otherwise) = (self.truth(1), self.text(depth - 1), self.text(depth - 1));
                 format!("(case when {when} then {then} else {otherwise} end)")
             }
-            1 | 2 => "comm".to_string(),
+            2 if depth > 0 => format!("nullif({}, {})", self.text(depth - 1), self.text(depth - 1)),
+            3 if depth > 0 => format!("coalesce({}, {})", self.text(depth - 1), self.text(depth - 1)),
+            // So narrow that something is cut.
+            4 if depth > 0 => {
+                format!("str({}, {})", self.text(depth - 1), self.random.pick(&[2, 4, 7, 8, 9, 15, 16, 20]))
+            }
+            5 | 6 => "comm".to_string(),
             _ => format!("'{}'", self.random.pick(&TEXTS)),
         }
     }

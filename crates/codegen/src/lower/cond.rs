@@ -1,5 +1,6 @@
 //! Conditions as branches: where to go when true, when false, when NULL.
 
+use super::choice::kept;
 use super::{Lowerer, key};
 use crate::ir::{Block, Cond, Value};
 use bpfquery_catalog::SqlType;
@@ -82,7 +83,7 @@ impl Lowerer<'_> {
 
     fn is_null(&mut self, operand: &Expr, to: Ways) -> Result<()> {
         if operand.ty.is_text() {
-            self.text(operand, false, to.yes)?;
+            self.text_is_there(operand, to.yes)?;
         } else if operand.ty == SqlType::Null {
             self.build.jump(to.yes, &[]);
             return Ok(());
@@ -132,8 +133,8 @@ fn is_null_at_once(list: &[Expr]) -> bool {
     let subject = |expr: &Expr| match &expr.kind {
         ExprKind::Compare(CompareOp::Eq | CompareOp::Ne, a, b) => match (&b.kind, &a.ty) {
             // A constant that fills the width asks for what may have been cut.
-            (ExprKind::Literal(Datum::Text(text)), SqlType::Text { width }) => {
-                (text.len() + 1 < *width as usize).then(|| key(a))
+            (ExprKind::Literal(Datum::Text(text)), SqlType::Text { .. }) => {
+                kept(a).is_ok_and(|width| text.len() + 1 < width as usize).then(|| key(a))
             }
             (ExprKind::Literal(Datum::Int(_)), _) => Some(key(a)),
             _ => None,

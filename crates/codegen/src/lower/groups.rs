@@ -269,7 +269,7 @@ impl Lowerer<'_> {
         let input = match &slot.input {
             None => None,
             Some(input) if input.ty.is_text() => {
-                self.text(input, false, skip)?;
+                self.text_is_there(input, skip)?;
                 None
             }
             Some(input) => Some((self.scalar(input, skip)?, input.ty.scalar().is_some_and(|(_, signed)| signed))),

@@ -4,9 +4,10 @@
 //! which stay. What of a cut text is still open at its end is NULL, and counted.
 
 use super::Lowerer;
+use super::compare_text::constant;
 use super::cond::Ways;
 use super::text::Text;
-use crate::ir::{BinOp, Cond, Global, GlobalId, Scan, Stop};
+use crate::ir::{BinOp, Block, Cond, Global, GlobalId, Scan, Stop};
 use bpfquery_diag::{Failure, Result};
 use bpfquery_plan::like::Pattern;
 use bpfquery_plan::{Datum, Expr, ExprKind, Like};
@@ -23,13 +24,26 @@ impl Lowerer<'_> {
             self.build.jump(to.null, &[]);
             return Ok(());
         };
+        self.each_text(text, to.null, &mut |this, text, missing| {
+            this.build.set_span(expr.span);
+            if constant(text).is_some() {
+                let ExprKind::Like(_, how, pattern) = &expr.kind else { return Err(Failure::bug("lower", "no LIKE")) };
+                return this.compare_constants(ExprKind::Like(text.clone().into(), *how, pattern.clone()), to);
+            }
+            this.like_one(text, &pattern, missing, to)
+        })
+    }
+
+    /// The same of a text that is not one of several; `missing` is where it is NULL.
+    fn like_one(&mut self, text: &Expr, pattern: &Pattern, missing: Block, to: Ways) -> Result<()> {
+        let span = self.build.span();
         let (start, rest) = pattern.behind_start();
         let is_start = rest.steps() == 0;
         if is_start && !pattern.is_open() {
-            return self.equals_constant(text, &start, pattern.folds(), to);
+            return self.equals_folded(text, &start, pattern.folds(), missing, to);
         }
-        let text = self.text(text, false, to.null)?;
-        self.build.set_span(expr.span);
+        let text = self.text(text, false, missing)?;
+        self.build.set_span(span);
         // A text ends at its NUL, so that no text goes on behind one.
         if start.contains(&0) {
             self.build.jump(to.no, &[]);

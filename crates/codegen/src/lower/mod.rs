@@ -10,7 +10,9 @@
 //! Not checked: that the function is right as SSA; [`crate::ir`]'s verifier does that.
 
 mod arith;
+mod choice;
 mod column;
+mod compare_text;
 mod cond;
 mod counter;
 mod field;

@@ -15,7 +15,7 @@ use bpfquery_isa::Helper;
 use bpfquery_plan::{Expr, ExprKind, Field, Layout, Stored};
 
 /// TASK_COMM_LEN, include/linux/sched.h.
-const COMM: u32 = 16;
+pub(super) const COMM: u32 = 16;
 
 impl Lowerer<'_> {
     /// The name into `bytes` (a multiple of 8) at `target`. What is behind its NUL is zero if `padded`.

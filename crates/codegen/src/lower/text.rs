@@ -3,13 +3,13 @@
 //! A text read from elsewhere may be longer than its width: it was cut. A comparison that would need the lost part is NULL, and
 //! counted. What is read to be compared is read with one byte more than its width, so that what just fits is known to.
 
-use super::cond::Ways;
-use super::{Counter, Lowerer, key};
+use super::choice::{is_choice, kept};
+use super::{Counter, Lowerer, key, task::COMM};
 use crate::ir::{Access, BinOp, Block, Cond, Value};
 use bpfquery_catalog::{self as catalog, Builtin, Column, Pointee, Space, SqlType};
 use bpfquery_diag::{Diagnostic, Failure, Result};
 use bpfquery_isa::Helper;
-use bpfquery_plan::{CompareOp, Datum, Expr, ExprKind};
+use bpfquery_plan::{Datum, Expr, ExprKind};
 
 /// A text in memory.
 #[derive(Clone, Copy)]
@@ -19,7 +19,7 @@ pub(super) struct Text {
     /// Bytes that hold it, the NUL among them; where it was cut, the last of them is no NUL.
     pub(super) width: u32,
     /// Whether all bytes behind the NUL are zero, up to a multiple of 8.
-    padded: bool,
+    pub(super) padded: bool,
     /// Bytes that the read returned, the NUL among them; `width + 1` where it was cut. `None`: never cut.
     pub(super) length: Option<Value>,
 }
@@ -36,22 +36,29 @@ enum From {
     Address(Helper, Value, bool),
     /// A buffer of this program that a text was read into before.
     Buffer(Value),
+    /// Memory of this program's own with a text that may be longer than what it is to be now.
+    Longer(Value),
 }
 
 impl Lowerer<'_> {
-    /// The text somewhere in memory; `padded` asks for zeros behind its NUL.
+    /// The text, which is not one of several, somewhere in memory; `padded` asks for zeros behind its NUL.
     pub(super) fn text(&mut self, expr: &Expr, padded: bool, null: Block) -> Result<Text> {
-        let width = width(expr)?;
+        let width = kept(expr)?;
         let key = key(expr);
         if let (Some(base), length, false) = (self.known(&key), self.known(&format!("{key} length")), padded) {
             return Ok(Text { base, width, padded: false, length });
         }
-        if is_choice(expr) {
-            let base = self.buffer("text", width);
-            self.text_into(expr, base, 0, width.next_multiple_of(8), true, null)?;
-            return Ok(Text { base, width, padded: true, length: None });
-        }
         let text = match self.source(expr, null)? {
+            From::Buffer(from) if padded => {
+                let base = self.buffer("text", width);
+                self.copy_text(base, from, width, true);
+                Text { base, width, padded, length: None }
+            }
+            From::Longer(from) => {
+                let base = self.buffer("text", width + 1);
+                let length = self.copy_text(base, from, width + 1, padded);
+                Text { base, width, padded, length: Some(length) }
+            }
             From::Memory(base) => Text { base, width, padded: true, length: None },
             From::Buffer(base) => Text { base, width, padded: false, length: None },
             From::Comm => {
@@ -93,44 +100,21 @@ impl Lowerer<'_> {
         padded: bool,
         null: Block,
     ) -> Result<()> {
-        match &expr.kind {
-            ExprKind::Case { arms, otherwise } => {
-                let join = self.build.block();
-                for (when, then) in arms {
-                    let (hit, miss) = (self.build.block(), self.build.block());
-                    self.cond(when, hit, miss, miss)?;
-                    self.build.switch_to(hit);
-                    self.text_into(then, base, offset, bytes, padded, null)?;
-                    self.build.jump(join, &[]);
-                    self.build.switch_to(miss);
-                }
-                self.text_into(otherwise, base, offset, bytes, padded, null)?;
-                self.build.jump(join, &[]);
-                self.build.switch_to(join);
-                return Ok(());
-            }
-            ExprKind::Coalesce(list) => {
-                let join = self.build.block();
-                for (i, expr) in list.iter().enumerate() {
-                    let next = if i + 1 == list.len() { null } else { self.build.block() };
-                    self.text_into(expr, base, offset, bytes, padded, next)?;
-                    self.build.jump(join, &[]);
-                    self.build.switch_to(next);
-                }
-                self.build.switch_to(join);
-                return Ok(());
-            }
-            ExprKind::Literal(Datum::Null) => {
-                self.scalar(expr, null)?;
-                return Ok(());
-            }
-            // Each of them fits the wider buffer as it is.
-            ExprKind::Cast(operand) if is_choice(operand) && width(operand)? <= width(expr)? => {
-                return self.text_into(operand, base, offset, bytes, padded, null);
-            }
-            _ => {}
+        if is_choice(expr) {
+            let join = self.build.block();
+            self.each_text(expr, null, &mut |this, text, missing| {
+                this.text_into(text, base, offset, bytes, padded, missing)?;
+                this.build.jump(join, &[]);
+                Ok(())
+            })?;
+            self.build.switch_to(join);
+            return Ok(());
         }
-        let width = width(expr)?.min(bytes);
+        if let ExprKind::Literal(Datum::Null) = &expr.kind {
+            self.scalar(expr, null)?;
+            return Ok(());
+        }
+        let width = kept(expr)?.min(bytes);
         let source = match (self.known(&key(expr)), self.source_is_read(expr)?) {
             // It was read before, for a filter: copied from there.
             (Some(from), true) => From::Buffer(from),
@@ -138,24 +122,31 @@ impl Lowerer<'_> {
         };
         let target = if offset == 0 { base } else { self.build.bin_imm(BinOp::Add, base, i64::from(offset)) };
         match source {
-            From::Comm => self.read_comm(target, bytes.min(16), padded),
+            From::Comm => {
+                let own = bytes.min(COMM);
+                self.read_comm(target, own, padded);
+                self.pad_behind(target, own, bytes, padded);
+            }
             From::Constant(constant) => self.store_bytes(target, 0, bytes, &constant),
-            From::Memory(from) => self.copy(target, from, width),
+            From::Memory(from) => {
+                let own = width.next_multiple_of(8);
+                self.copy(target, from, own);
+                self.pad_behind(target, own, bytes, padded);
+            }
             From::Buffer(from) => {
-                if padded {
-                    self.zero(target, 0, bytes);
-                }
-                let size = self.build.iconst(i64::from(width));
-                // Its result is of no interest: a program's own memory does not fault.
-                self.build.call(Helper::ProbeReadKernelStr, &[target, size, from]);
+                self.pad(target, bytes, padded);
+                self.copy_text(target, from, width, false);
                 if let Some(length) = self.known(&format!("{} length", key(expr))) {
-                    self.count_cut(length, width);
+                    self.count_cut(length, width + 1);
                 }
             }
+            From::Longer(from) => {
+                self.pad(target, bytes, padded);
+                let length = self.copy_text(target, from, width, false);
+                self.count_cut(length, width);
+            }
             From::Address(helper, address, cuttable) => {
-                if padded {
-                    self.zero(target, 0, bytes);
-                }
+                self.pad(target, bytes, padded);
                 let size = self.build.iconst(i64::from(width));
                 let length = self.build.call(helper, &[target, size, address]);
                 if cuttable {
@@ -191,6 +182,9 @@ impl Lowerer<'_> {
                 self.text_column(column, null)
             }
             ExprKind::Param(id) => Ok(From::Memory(self.param_address(*id)?.0)),
+            ExprKind::Cast(operand) if operand.ty.is_text() && kept(operand)? > width(expr)? => {
+                self.shortened(operand, width(expr)?, null)
+            }
             ExprKind::Cast(operand) if operand.ty.is_text() => self.source(operand, null),
             ExprKind::Field { base, path } => {
                 let user = super::field::space(base) == Space::User;
@@ -210,6 +204,28 @@ impl Lowerer<'_> {
                 Err(Diagnostic::new("unsupported", expr.span, message).into())
             }
         }
+    }
+
+    /// A text that is given less room than it has: read from where it is as far as that goes.
+    fn shortened(&mut self, operand: &Expr, width: u32, null: Block) -> Result<From> {
+        let base = match self.source(operand, null)? {
+            From::Address(helper, address, _) => return Ok(From::Address(helper, address, true)),
+            From::Constant(bytes) if bytes.len() < width as usize => return Ok(From::Constant(bytes)),
+            From::Constant(bytes) => {
+                // What is behind the first byte that is lost is of no matter.
+                let room = (width + 2).next_multiple_of(8);
+                let base = self.buffer("constant", room);
+                self.store_bytes(base, 0, room, &bytes);
+                base
+            }
+            From::Comm => {
+                let base = self.buffer("comm", COMM);
+                self.read_comm(base, COMM, false);
+                base
+            }
+            From::Memory(base) | From::Buffer(base) | From::Longer(base) => base,
+        };
+        Ok(From::Longer(base))
     }
 
     fn text_column(&mut self, column: &Column, null: Block) -> Result<From> {
@@ -257,11 +273,28 @@ impl Lowerer<'_> {
         self.build.switch_to(go_on);
     }
 
-    /// Counts a text that was cut when it was read to be compared, and is now shown.
-    fn count_cut(&mut self, length: Value, width: u32) {
+    /// A text of the program's own memory, which does not fault: bytes with its NUL.
+    fn copy_text(&mut self, target: Value, from: Value, bytes: u32, padded: bool) -> Value {
+        self.pad(target, bytes.next_multiple_of(8), padded);
+        let size = self.build.iconst(i64::from(bytes));
+        self.build.call(Helper::ProbeReadKernelStr, &[target, size, from])
+    }
+
+    fn pad(&mut self, target: Value, bytes: u32, padded: bool) {
+        self.pad_behind(target, 0, bytes, padded);
+    }
+
+    fn pad_behind(&mut self, target: Value, own: u32, bytes: u32, padded: bool) {
+        if padded && own < bytes {
+            self.zero(target, own, bytes - own);
+        }
+    }
+
+    /// Counts a text that is shown, if it has so many bytes with its NUL as one that was cut.
+    fn count_cut(&mut self, length: Value, full: u32) {
         let go_on = self.build.block();
         let cut = self.counted(Counter::TextCut, go_on);
-        let full = self.build.iconst(i64::from(width) + 1);
+        let full = self.build.iconst(i64::from(full));
         self.build.branch(Cond::Eq, length, full, cut, go_on);
         self.build.switch_to(go_on);
     }
@@ -291,124 +324,10 @@ impl Lowerer<'_> {
             self.build.store(Access::U64, target, at, word);
         }
     }
-
-    /// `a = b` or `a <> b`.
-    pub(super) fn compare_text(&mut self, expr: &Expr, op: CompareOp, a: &Expr, b: &Expr, to: Ways) -> Result<()> {
-        let to = match op {
-            CompareOp::Eq => to,
-            CompareOp::Ne => Ways { yes: to.no, no: to.yes, null: to.null },
-            CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge => {
-                let message = "comparing text by order is not supported yet in the kernel";
-                return Err(Diagnostic::new("unsupported", expr.span, message).help("= and <> are").into());
-            }
-        };
-        match (&a.kind, &b.kind) {
-            (ExprKind::Literal(Datum::Text(constant)), _) => self.equals_constant(b, constant, false, to),
-            (_, ExprKind::Literal(Datum::Text(constant))) => self.equals_constant(a, constant, false, to),
-            _ => self.equals_text(a, b, to),
-        }
-    }
-
-    /// `expr = constant`. With `fold` it is in lower case, and letters match in both.
-    pub(super) fn equals_constant(&mut self, expr: &Expr, constant: &[u8], fold: bool, to: Ways) -> Result<()> {
-        let text = self.text(expr, false, to.null)?;
-        self.build.set_span(expr.span);
-        // Text ends at its NUL, so a constant that holds one equals nothing.
-        if constant.contains(&0) {
-            self.build.jump(to.no, &[]);
-            return Ok(());
-        }
-        if let Some(kept) = constant.get(..text.width as usize - 1).filter(|kept| kept.len() < constant.len()) {
-            self.begins_with(text, kept, fold, to.no);
-            self.unless_cut(text, to.no, to.null);
-            return Ok(());
-        }
-        let mut bytes = constant.to_vec();
-        bytes.push(0);
-        if text.padded {
-            bytes.resize(bytes.len().next_multiple_of(8).min(text.width.next_multiple_of(8) as usize), 0);
-        }
-        self.begins_with(text, &bytes, fold, to.no);
-        self.build.jump(to.yes, &[]);
-        Ok(())
-    }
-
-    /// Goes on where the buffer begins with these bytes, of which there are no more than it holds; else to `no`. With `fold`
-    /// they are in lower case, and letters match in both.
-    pub(super) fn begins_with(&mut self, text: Text, bytes: &[u8], fold: bool, no: Block) {
-        let mut at = 0;
-        while at < bytes.len() {
-            let rest = &bytes[at..];
-            let (access, taken) = piece(rest.len(), text.width as usize - at, fold);
-            let mut word = [0; 8];
-            word[..taken].copy_from_slice(&rest[..taken]);
-            let wanted = i64::from_le_bytes(word);
-            let found = self.build.load(access, text.base, i16::try_from(at).unwrap_or(i16::MAX));
-            let spare = 8 * (access.bytes() as usize - taken);
-            let (found, wanted) = match (access, spare) {
-                (_, 0) if fold => (self.build.bin_imm(BinOp::Or, found, case_bits(word)), wanted),
-                (_, 0) => (found, wanted),
-                (Access::U64, _) => (self.build.bin_imm(BinOp::Shl, found, spare as i64), wanted << spare),
-                _ => (self.build.bin_imm(BinOp::And, found, (1 << (8 * taken)) - 1), wanted),
-            };
-            let wanted = self.build.iconst(wanted);
-            let next = self.build.block();
-            self.build.branch(Cond::Eq, found, wanted, next, no);
-            self.build.switch_to(next);
-            at += taken;
-        }
-    }
-
-    /// Ends the block: `null`, counted, if the text was cut, else `then`.
-    pub(super) fn unless_cut(&mut self, text: Text, then: Block, null: Block) {
-        match text.length {
-            None => self.build.jump(then, &[]),
-            Some(length) => {
-                let unknown = self.counted(Counter::TextUnknown, null);
-                let full = self.build.iconst(i64::from(text.width) + 1);
-                self.build.branch(Cond::Eq, length, full, unknown, then);
-            }
-        }
-    }
-
-    fn equals_text(&mut self, a: &Expr, b: &Expr, to: Ways) -> Result<()> {
-        let left = self.text(a, true, to.null)?;
-        let right = self.text(b, true, to.null)?;
-        let differ = self.build.block();
-        for at in (0..left.width.min(right.width)).step_by(8) {
-            let at = i16::try_from(at).unwrap_or(i16::MAX);
-            let x = self.build.load(Access::U64, left.base, at);
-            let y = self.build.load(Access::U64, right.base, at);
-            let next = self.build.block();
-            self.build.branch(Cond::Eq, x, y, next, differ);
-            self.build.switch_to(next);
-        }
-        let right_too = self.build.block();
-        self.unless_cut(left, right_too, to.null);
-        self.build.switch_to(right_too);
-        self.unless_cut(right, to.yes, to.null);
-        self.build.switch_to(differ);
-        // Only the NUL that cut the narrower one may make it differ from the wider one.
-        let narrower = if left.width < right.width { left } else { right };
-        if left.width == right.width {
-            self.build.jump(to.no, &[]);
-        } else {
-            self.unless_cut(narrower, to.no, to.null);
-        }
-        Ok(())
-    }
 }
 
-/// Whether the text is one of several, made where they meet.
-fn is_choice(expr: &Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Case { .. } | ExprKind::Coalesce(_) => true,
-        ExprKind::Cast(operand) => expr.ty.is_text() && is_choice(operand),
-        _ => false,
-    }
-}
-
-fn width(expr: &Expr) -> Result<u32> {
+/// Bytes of the type, a NUL among them.
+pub(super) fn width(expr: &Expr) -> Result<u32> {
     match &expr.ty {
         SqlType::Text { width } => Ok(*width),
         other => Err(Failure::bug("lower", format!("{other} as text"))),
@@ -426,22 +345,4 @@ fn reader(pointer: &SqlType) -> Helper {
         } => Helper::ProbeReadKernelStr,
         _ => Helper::ProbeReadStr,
     }
-}
-
-/// How many of `bytes` bytes are compared at once, and with what load: three or seven by a wider one, whose other bytes are left
-/// out, if there are that many. Folding takes a mask, which as an immediate has 32 bits.
-fn piece(bytes: usize, room: usize, fold: bool) -> (Access, usize) {
-    match bytes {
-        8.. if !fold => (Access::U64, 8),
-        7 if !fold && room >= 8 => (Access::U64, 7),
-        4.. => (Access::U32, 4),
-        3 if !fold && room >= 4 => (Access::U32, 3),
-        2.. => (Access::U16, 2),
-        _ => (Access::U8, 1),
-    }
-}
-
-/// The bit that tells upper case from lower case, in each byte that is a letter.
-fn case_bits(bytes: [u8; 8]) -> i64 {
-    i64::from_le_bytes(bytes.map(|byte| if byte.is_ascii_lowercase() { 0x20 } else { 0 }))
 }

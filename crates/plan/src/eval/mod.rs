@@ -46,8 +46,8 @@ impl Evaluator<'_> {
             ExprKind::And(list) => self.fold(list, false),
             ExprKind::Or(list) => self.fold(list, true),
             ExprKind::IsNull(a) => Ok(Datum::Bool(self.eval(a)?.is_null())),
-            ExprKind::Case { arms, otherwise } => self.case(arms, otherwise),
-            ExprKind::Coalesce(list) => self.coalesce(list),
+            ExprKind::Case { arms, otherwise } => self.eval(self.case(arms, otherwise)?),
+            ExprKind::Coalesce(list) => Ok(self.coalesce(list)?.0),
             ExprKind::Cast(a) => scalar::cast(self.eval(a)?, &a.ty, &expr.ty),
             ExprKind::Bucket(a) => scalar::bucket(self.eval(a)?),
             ExprKind::Field { .. } | ExprKind::ReadText(_) => Err(bug("memory is read in the kernel only")),
@@ -109,7 +109,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// A value, and whether it is text of which something was cut off by a cast right here.
+    /// A value, and whether it is text of which something was cut off by a cast on the way here.
     fn text_and_cut(&self, expr: &Expr) -> Result<(Datum, bool)> {
         match &expr.kind {
             ExprKind::Cast(inner) if expr.ty.is_text() => {
@@ -118,27 +118,30 @@ impl Evaluator<'_> {
                 let cut = cut || kept != whole;
                 Ok((kept, cut))
             }
+            ExprKind::Case { arms, otherwise } => self.text_and_cut(self.case(arms, otherwise)?),
+            ExprKind::Coalesce(list) => self.coalesce(list),
             _ => Ok((self.eval(expr)?, false)),
         }
     }
 
-    fn case(&self, arms: &[(Expr, Expr)], otherwise: &Expr) -> Result<Datum> {
+    /// The one of the values that counts.
+    fn case<'e>(&self, arms: &'e [(Expr, Expr)], otherwise: &'e Expr) -> Result<&'e Expr> {
         for (when, then) in arms {
             if self.condition(when)? == Some(true) {
-                return self.eval(then);
+                return Ok(then);
             }
         }
-        self.eval(otherwise)
+        Ok(otherwise)
     }
 
-    fn coalesce(&self, list: &[Expr]) -> Result<Datum> {
+    fn coalesce(&self, list: &[Expr]) -> Result<(Datum, bool)> {
         for expr in list {
-            let value = self.eval(expr)?;
-            if !value.is_null() {
+            let value = self.text_and_cut(expr)?;
+            if !value.0.is_null() {
                 return Ok(value);
             }
         }
-        Ok(Datum::Null)
+        Ok((Datum::Null, false))
     }
 }
 

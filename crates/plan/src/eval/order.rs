@@ -42,14 +42,16 @@ pub(super) fn values(a: &Datum, b: &Datum) -> Option<Ordering> {
     }
 }
 
-/// The order of two texts of which the ends may be lost; `None` where the lost part would decide.
+/// The order of two texts of which the ends may be lost; `None` where the lost part would decide. What was lost is at least a byte.
 pub(super) fn texts(a: &[u8], a_cut: bool, b: &[u8], b_cut: bool) -> Option<Ordering> {
     let shorter = a.len().min(b.len());
     match a[..shorter].cmp(&b[..shorter]) {
-        Ordering::Equal => {
-            let needs_lost = (a_cut && a.len() == shorter) || (b_cut && b.len() == shorter);
-            (!needs_lost).then(|| a.len().cmp(&b.len()))
-        }
+        Ordering::Equal => match a.len().cmp(&b.len()) {
+            Ordering::Less => (!a_cut).then_some(Ordering::Less),
+            Ordering::Greater => (!b_cut).then_some(Ordering::Greater),
+            Ordering::Equal if a_cut && b_cut => None,
+            Ordering::Equal => Some(a_cut.cmp(&b_cut)),
+        },
         decided => Some(decided),
     }
 }

@@ -211,15 +211,28 @@ fn decimals_hold_128_bits_and_are_null_beyond() {
 fn text_compares_by_bytes_and_not_by_what_was_cut() {
     use CompareOp::{Eq, Gt, Lt};
     let cut = |s: &str| Expr::new(ExprKind::Cast(Box::new(text(s, AT))), SqlType::Text { width: 4 }, AT);
+    let in_case = |text: Expr| {
+        let either = typing::coalesce(vec![typing::null(AT), text], AT).expect("texts");
+        typing::case(vec![(Expr::bool(true, AT), either)], None, AT).expect("texts")
+    };
     for (a, op, b, expect) in [
         (text("dd", AT), Eq, text("dd", AT), Some(true)),
         (text("dd", AT), Lt, text("ddx", AT), Some(true)),
         (text("Z", AT), Lt, text("a", AT), Some(true)),
-        (cut("abcdef"), Eq, text("abc", AT), None),
+        // What was lost is a byte at least: it is longer than what was kept.
+        (cut("abcdef"), Eq, text("abc", AT), Some(false)),
+        (cut("abcdef"), Gt, text("abc", AT), Some(true)),
+        (text("abc", AT), Lt, cut("abcdef"), Some(true)),
+        (cut("abcdef"), Eq, text("abcd", AT), None),
+        (text("abcd", AT), Gt, cut("abcdef"), None),
+        (cut("abcdef"), Eq, cut("abcdef"), None),
         (cut("abcdef"), Eq, text("abd", AT), Some(false)),
+        (cut("abcdef"), Lt, text("abd", AT), Some(true)),
         (cut("abcdef"), Gt, text("ab", AT), Some(true)),
         (cut("abcdef"), Lt, text("abcz", AT), None),
         (cut("abc"), Eq, text("abc", AT), Some(true)),
+        (in_case(cut("abcdef")), Eq, text("abcdef", AT), None),
+        (in_case(in_case(cut("abcdef"))), Gt, text("abb", AT), Some(true)),
     ] {
         check(typing::compare(op, a, b, AT).expect("texts"), datum3(expect));
     }

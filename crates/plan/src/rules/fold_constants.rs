@@ -5,9 +5,11 @@
 //! op(…, NULL, …)  == NULL                 strict operators: arithmetic, comparison, LIKE, cast, bucket, -x, ~x, NOT x, reads
 //! x::t::t         == x::t                 and x::t == x where x is of type t
 //! ```
+//! A text that does not fit the type that it is cast to stays a cast: a constant could not tell that it was cut.
 
 use super::every_expr;
 use crate::{Datum, Expr, ExprKind, Plan, eval::eval};
+use bpfquery_catalog::SqlType;
 
 pub(crate) fn apply(plan: Plan) -> Plan {
     every_expr(plan, &|expr, _| fold(expr))
@@ -23,6 +25,7 @@ pub(super) fn fold(expr: Expr) -> Expr {
         ExprKind::Field { .. } | ExprKind::ReadText(_) => expr,
         _ if is_strict(&expr.kind) && expr.children().into_iter().any(is_null) => literal(Datum::Null),
         ExprKind::Cast(a) if a.ty == ty => (**a).clone(),
+        ExprKind::Cast(a) if is_cut(a, &ty) => expr,
         _ if expr.children().into_iter().all(is_literal) => match eval(&expr, &[], &[]) {
             Ok(value) => literal(value),
             // What the evaluator cannot compute is reported where it is used.
@@ -47,6 +50,14 @@ fn is_strict(kind: &ExprKind) -> bool {
 
 pub(super) fn is_null(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Literal(Datum::Null))
+}
+
+/// Whether the constant is text of which the type keeps only a part.
+fn is_cut(constant: &Expr, ty: &SqlType) -> bool {
+    match (&constant.kind, ty) {
+        (ExprKind::Literal(Datum::Text(text)), SqlType::Text { width }) => text.len() >= *width as usize,
+        _ => false,
+    }
 }
 
 fn is_literal(expr: &Expr) -> bool {

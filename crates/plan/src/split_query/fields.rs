@@ -1,6 +1,6 @@
 //! The fields of the record that the kernel sends: each expression once.
 
-use crate::{ColumnId, Datum, Expr, ExprKind, Layout, Seen, Stored, mark};
+use crate::{ColumnId, Expr, ExprKind, Layout, Seen, Stored, mark};
 use bpfquery_catalog::{Access, Relation, SqlType};
 use bpfquery_diag::{Diagnostic, Failure, Result, Span};
 
@@ -132,13 +132,21 @@ pub(super) fn may_be_cut(expr: &Expr, relation: &Relation) -> bool {
     expr.ty.is_text()
         && expr.any(&|e| match &e.kind {
             ExprKind::ReadText(_) => true,
-            ExprKind::Cast(_) => e.ty.is_text(),
             ExprKind::Column(id) => {
                 relation.columns.get(id.0 as usize).is_some_and(|c| matches!(c.access, Access::DataLocation { .. }))
             }
-            ExprKind::Literal(Datum::Text(_)) => false,
-            _ => false,
+            _ => shortens(e),
         })
+}
+
+/// Whether this node gives a text less room than it has.
+pub(super) fn shortens(expr: &Expr) -> bool {
+    match (&expr.kind, &expr.ty) {
+        (ExprKind::Cast(operand), SqlType::Text { width }) => {
+            matches!(operand.ty, SqlType::Text { width: whole } if whole > *width)
+        }
+        _ => false,
+    }
 }
 
 /// Whether this node itself depends on the row.

@@ -152,7 +152,7 @@ fn not_in_kernel(expr: &Expr, clause: &str) -> Diagnostic {
             .detail("the kernel matches constant patterns of up to 63 characters behind their start")
             .help("write the pattern into the query")
     } else {
-        diagnostic.detail("the order of texts is compared in user space only").help("= and <> run in the kernel")
+        diagnostic
     }
 }
 

@@ -1,6 +1,6 @@
 //! The user half, step by step.
 
-use super::fields::is_identity;
+use super::fields::{is_identity, shortens};
 use crate::{ColumnId, CompareOp, Expr, ExprKind, Plan, Step};
 use bpfquery_diag::{Diagnostic, Failure, Result, Span};
 
@@ -25,7 +25,7 @@ impl Steps {
             Step::Filter(predicate) => self.check(predicate)?,
             Step::Project(exprs) => {
                 exprs.iter().try_for_each(|e| self.check(e))?;
-                self.cut = exprs.iter().map(|e| e.ty.is_text() && self.has_cut(e)).collect();
+                self.cut = exprs.iter().map(|e| e.ty.is_text() && (self.has_cut(e) || e.any(&shortens))).collect();
             }
             Step::Sort(keys) => keys.iter().try_for_each(|key| self.check(&key.expr))?,
             Step::Limit { .. } => {}
@@ -109,13 +109,7 @@ fn cut_text(op: Option<CompareOp>, span: Span) -> Diagnostic {
         None => Diagnostic::new("unsupported", span, "text that may have been cut is matched in the kernel only")
             .detail("the kernel matches constant patterns of up to 63 characters behind their start")
             .help("match a constant pattern in WHERE, or group by the condition itself"),
-        Some(CompareOp::Eq | CompareOp::Ne) => {
-            Diagnostic::new("unsupported", span, "text that may have been cut is compared in the kernel only")
-                .help("compare it in WHERE, or group by the comparison itself")
-        }
-        Some(CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge) => {
-            Diagnostic::new("unsupported", span, "text that may have been cut is not compared by order yet")
-                .help("= and <> are, in the kernel")
-        }
+        Some(_) => Diagnostic::new("unsupported", span, "text that may have been cut is compared in the kernel only")
+            .help("compare it in WHERE, or group by the comparison itself"),
     }
 }

@@ -445,23 +445,17 @@ fn cut_text_is_compared_where_it_is_read() {
         "unsupported",
         "text that may have been cut is compared in the kernel only",
     );
-    check_error(
-        Q::scan().project(&[("x", lt(col("filename"), text("x")))]),
-        "unsupported",
-        "text that may have been cut is not compared by order yet",
-    );
-    // A thread's name is whole: it can be compared anywhere, even by order.
+    cut(Q::scan().project(&[("x", lt(col("filename"), text("x")))])).expect("it is compared in the kernel");
+    // A thread's name is whole: it can be compared anywhere.
     cut(Q::scan().count_by(&["comm"]).filter(either(col("#0 text")))).expect("comm is whole");
     check(
         Q::scan().filter(lt(text("m"), col("comm"))).project(&[("pid", col("pid"))]),
         "
         kernel k0: tracepoint.t.e
-          rows, 24 bytes
-            pid unsigned integer @16 = pid
-            comm text(16) @0 = comm
-        user: rows
           filter 'm' < comm
-          project pid
+          rows, 8 bytes
+            pid unsigned integer @0 = pid
+        user: rows
           output pid unsigned integer
         ",
     );
