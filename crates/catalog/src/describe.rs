@@ -119,7 +119,7 @@ fn remark(ty: &SqlType) -> String {
         | SqlType::Pointer { .. }
         | SqlType::Double
         | SqlType::Decimal
-        | SqlType::Histogram
+        | SqlType::Histogram { .. }
         | SqlType::Null => String::new(),
     }
 }

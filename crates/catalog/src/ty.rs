@@ -51,7 +51,10 @@ pub enum SqlType {
     /// `decimal(38,0)`: a 128-bit integer; user space only.
     Decimal,
     /// A histogram of log2 buckets, as `hist` makes it; user space only.
-    Histogram,
+    Histogram {
+        /// Whether what was counted are durations, whose bounds have units.
+        intervals: bool,
+    },
     /// The type of a bare NULL.
     Null,
 }
@@ -128,7 +131,7 @@ impl SqlType {
             | SqlType::Array { .. }
             | SqlType::Double
             | SqlType::Decimal
-            | SqlType::Histogram
+            | SqlType::Histogram { .. }
             | SqlType::Null => None,
         }
     }
@@ -173,7 +176,8 @@ impl fmt::Display for SqlType {
             SqlType::Array { element, len } => write!(f, "{element}[{len}]"),
             SqlType::Double => f.write_str("double precision"),
             SqlType::Decimal => f.write_str("decimal(38,0)"),
-            SqlType::Histogram => f.write_str("histogram"),
+            SqlType::Histogram { intervals: false } => f.write_str("histogram"),
+            SqlType::Histogram { intervals: true } => f.write_str("histogram of interval"),
             SqlType::Null => f.write_str("unknown"),
         }
     }

@@ -79,7 +79,7 @@ impl Column {
             SqlType::Timestamp => Column::Timestamp(Numbers::new(data_type(ty))),
             SqlType::Interval => Column::Duration(Numbers::new(data_type(ty))),
             SqlType::Enum(names) => Column::Enum(names.clone(), Texts::new()),
-            SqlType::Histogram => Column::Histogram(histogram()),
+            SqlType::Histogram { .. } => Column::Histogram(histogram()),
             SqlType::Text { .. } | SqlType::Null | SqlType::Struct(_) | SqlType::Array { .. } => {
                 Column::Text(Texts::new())
             }

@@ -48,7 +48,9 @@ pub(crate) fn data_type(ty: &SqlType) -> DataType {
         SqlType::Interval => DataType::Duration(TimeUnit::Nanosecond),
         SqlType::Double => DataType::Float64,
         SqlType::Decimal => DataType::Decimal128(38, 0),
-        SqlType::Histogram => DataType::List(Arc::new(Field::new("item", DataType::Struct(bucket_fields()), false))),
+        SqlType::Histogram { .. } => {
+            DataType::List(Arc::new(Field::new("item", DataType::Struct(bucket_fields()), false)))
+        }
         // A bare NULL is shown as text; structs and arrays are no output (`SqlType::is_output`).
         SqlType::Null | SqlType::Struct(_) | SqlType::Array { .. } => DataType::Utf8,
     }

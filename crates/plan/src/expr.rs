@@ -326,7 +326,9 @@ impl Expr {
 
     /// Whether it needs what only user space has: double, decimal, histograms, patterns of the run.
     pub fn needs_user_space(&self) -> bool {
-        self.any(&|e| e.has_free_pattern() || matches!(e.ty, SqlType::Double | SqlType::Decimal | SqlType::Histogram))
+        self.any(&|e| {
+            e.has_free_pattern() || matches!(e.ty, SqlType::Double | SqlType::Decimal | SqlType::Histogram { .. })
+        })
     }
 
     /// Whether this node is a LIKE whose pattern the kernel does not follow: one that is not known now, or of too many steps.

@@ -1,6 +1,6 @@
 //! The border between kernel and user space: what runs on every event, and what runs on what comes out.
 
-use crate::{Expr, Layout, Param, SortKey, Store};
+use crate::{Expr, ExprKind, Layout, Param, SortKey, Store};
 use bpfquery_catalog::{Relation, SqlType};
 use bpfquery_diag::Span;
 use serde::{Deserialize, Serialize};
@@ -179,7 +179,13 @@ impl SlotOp {
             SlotOp::Count => SqlType::U64,
             SlotOp::Sum => SqlType::Decimal,
             SlotOp::Min { .. } | SlotOp::Max { .. } => input.map_or(SqlType::I64, |e| e.ty.clone()),
-            SlotOp::Histogram => SqlType::Histogram,
+            SlotOp::Histogram => {
+                let of = input.and_then(|input| match &input.kind {
+                    ExprKind::Bucket(x) => Some(&x.ty),
+                    _ => None,
+                });
+                SqlType::Histogram { intervals: of == Some(&SqlType::Interval) }
+            }
         }
     }
 }

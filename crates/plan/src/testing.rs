@@ -56,7 +56,7 @@ pub(crate) fn col(name: &str) -> Expr {
             "timestamp" => SqlType::Timestamp,
             "text" => SqlType::Text { width: 16 },
             "str" => SqlType::Text { width: 256 },
-            "histogram" => SqlType::Histogram,
+            "histogram" => SqlType::Histogram { intervals: false },
             other => panic!("no short name for {other}"),
         };
         return at_position(at.parse().expect("a position"), ty);

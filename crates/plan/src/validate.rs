@@ -88,7 +88,7 @@ fn slot(stored: Stored, op: SlotOp, ty: &SqlType, ops: &[SlotOp]) -> Option<()> 
         SlotOp::Min { seen } | SlotOp::Max { seen } => {
             Stored::of(ty) == Some(stored) && ops.get(seen as usize) == Some(&SlotOp::Count)
         }
-        SlotOp::Histogram => stored == Stored::Buckets && *ty == SqlType::Histogram,
+        SlotOp::Histogram => stored == Stored::Buckets && matches!(ty, SqlType::Histogram { .. }),
     };
     fits.then_some(())
 }

@@ -36,7 +36,8 @@ pub(crate) enum Cells<'a> {
     Timestamp(&'a TimestampNanosecondArray, Clock),
     Interval(&'a DurationNanosecondArray),
     Text(&'a StringArray),
-    Histogram(&'a ListArray),
+    /// Whether it is one of intervals, too.
+    Histogram(&'a ListArray, bool),
 }
 
 impl<'a> Cells<'a> {
@@ -60,7 +61,10 @@ impl<'a> Cells<'a> {
             }
             DataType::Duration(_) => Cells::Interval(array.as_primitive::<DurationNanosecondType>()),
             DataType::Utf8 => Cells::Text(array.as_string::<i32>()),
-            DataType::List(_) => Cells::Histogram(array.as_list::<i32>()),
+            DataType::List(_) => {
+                let intervals = field.metadata().get(KIND).is_some_and(|kind| kind == "histogram of interval");
+                Cells::Histogram(array.as_list::<i32>(), intervals)
+            }
             other => return Err(io::Error::other(format!("a column of type {other} cannot be shown"))),
         };
         Ok(cells)
@@ -88,7 +92,7 @@ impl<'a> Cells<'a> {
             Cells::Timestamp(a, clock) => return clock.write(out, a.value(row)),
             Cells::Interval(a) => return number::interval(out, a.value(row)),
             Cells::Text(a) => return text::escape(out, a.value(row)),
-            Cells::Histogram(a) => return histogram::draw(out, a.value(row).as_struct()),
+            Cells::Histogram(a, intervals) => return histogram::draw(out, a.value(row).as_struct(), *intervals),
         };
     }
 
@@ -108,7 +112,7 @@ impl<'a> Cells<'a> {
             Cells::Timestamp(a, _) => a,
             Cells::Interval(a) => a,
             Cells::Text(a) => a,
-            Cells::Histogram(a) => a,
+            Cells::Histogram(a, _) => a,
         }
     }
 }

@@ -178,7 +178,7 @@ impl Grid {
         let schema = batch.schema();
         let fields = schema.fields().iter().zip(batch.columns());
         let mut cells = fields.map(|(field, array)| Cells::new(field, array)).collect::<io::Result<Vec<_>>>()?;
-        let lines = cells.iter().any(|column| matches!(column, Cells::Histogram(_)));
+        let lines = cells.iter().any(|column| matches!(column, Cells::Histogram(..)));
         let (columns, rows) = (cells.len(), batch.num_rows());
         let mut grid = Grid { text: String::new(), places: Vec::with_capacity(columns * rows), lines, columns, rows };
         for row in 0..rows {
@@ -186,7 +186,7 @@ impl Grid {
                 let start = grid.text.len();
                 column.write(row, &mut grid.text);
                 let widest = match column {
-                    Cells::Histogram(_) => grid.text[start..].split('\n').map(text::width).max().unwrap_or(0),
+                    Cells::Histogram(..) => grid.text[start..].split('\n').map(text::width).max().unwrap_or(0),
                     _ => text::width(&grid.text[start..]),
                 };
                 grid.places.push((grid.text.len(), widest));

@@ -55,7 +55,7 @@ fn value(ty: &SqlType, text: &str) -> Option<Datum> {
         | SqlType::Array { .. }
         | SqlType::Double
         | SqlType::Decimal
-        | SqlType::Histogram
+        | SqlType::Histogram { .. }
         | SqlType::Null => None,
     }
 }

@@ -23,13 +23,14 @@ impl Aggregate for Hist {
 
     fn doc(&self) -> &'static str {
         "A histogram of the values that are not NULL: one bucket for x < 0, one for 0, and one for each [2^k, 2^(k+1)). Of integers and \
-         durations (in nanoseconds). Of no rows it is empty."
+         durations, of these by nanoseconds: the table shows their bounds with units, to three digits. Of no rows it is empty."
     }
 
     fn result(&self, argument: &mut Option<Expr>, span: Span) -> Result<SqlType, Diagnostic> {
         let x = one(self, argument, span)?;
         match class(&x.ty) {
-            Class::Integer | Class::Interval => Ok(SqlType::Histogram),
+            Class::Integer => Ok(SqlType::Histogram { intervals: false }),
+            Class::Interval => Ok(SqlType::Histogram { intervals: true }),
             _ => Err(wrong_type(self, &x, "integers or intervals")),
         }
     }

@@ -60,7 +60,7 @@ impl Str {
             | SqlType::Array { .. }
             | SqlType::Double
             | SqlType::Decimal
-            | SqlType::Histogram => Err(wrong_type(self, &x, "text or the address of text")),
+            | SqlType::Histogram { .. } => Err(wrong_type(self, &x, "text or the address of text")),
         }
     }
 

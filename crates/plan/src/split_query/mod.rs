@@ -143,7 +143,7 @@ fn conjuncts(expr: &Expr) -> Vec<Expr> {
 fn not_in_kernel(expr: &Expr, clause: &str) -> Diagnostic {
     let diagnostic =
         Diagnostic::new("needs-user-space", expr.span, format!("{clause} cannot be computed in the kernel"));
-    if expr.any(&|e| matches!(e.ty, SqlType::Double | SqlType::Decimal | SqlType::Histogram)) {
+    if expr.any(&|e| matches!(e.ty, SqlType::Double | SqlType::Decimal | SqlType::Histogram { .. })) {
         diagnostic
             .detail("double precision and decimal(38,0) exist in user space only, after grouping")
             .help("compute with integers there: 2 * x > 3 for x > 1.5")

@@ -52,7 +52,7 @@ pub(crate) fn class(ty: &SqlType) -> Class {
         SqlType::Pointer { .. } => Class::Pointer,
         SqlType::Double => Class::Double,
         SqlType::Decimal => Class::Decimal,
-        SqlType::Histogram => Class::Histogram,
+        SqlType::Histogram { .. } => Class::Histogram,
         SqlType::Struct(_) | SqlType::Array { .. } => Class::Memory,
         SqlType::Null => Class::Null,
     }

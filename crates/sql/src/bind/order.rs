@@ -85,7 +85,7 @@ pub(super) fn named(name: &Name, items: &[Item], clause: &str) -> Result<Option<
 
 fn orderable(ty: &SqlType, span: Span) -> Result<()> {
     match ty {
-        SqlType::Histogram | SqlType::Struct(_) | SqlType::Array { .. } => {
+        SqlType::Histogram { .. } | SqlType::Struct(_) | SqlType::Array { .. } => {
             let fact = format!("values of type {ty} have no order");
             Err(Diagnostic::new("type-mismatch", span, fact).into())
         }

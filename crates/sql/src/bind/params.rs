@@ -51,7 +51,7 @@ fn type_beside(ty: &SqlType) -> SqlType {
         SqlType::Int { .. }
         | SqlType::Enum(_)
         | SqlType::Decimal
-        | SqlType::Histogram
+        | SqlType::Histogram { .. }
         | SqlType::Struct(_)
         | SqlType::Array { .. }
         | SqlType::Null => SqlType::I64,
