@@ -26,7 +26,8 @@ fn types() {
     check("avg", Some(col("delay")), "interval");
     check("min", Some(col("pid")), "unsigned integer");
     check("max", Some(col("ts")), "timestamp");
-    check("hist", Some(col("delay")), "histogram");
+    check("hist", Some(col("flags")), "histogram");
+    check("hist", Some(col("delay")), "histogram of interval");
 }
 
 #[test]

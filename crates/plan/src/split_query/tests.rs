@@ -246,10 +246,10 @@ fn a_filter_makes_another_slot_and_a_histogram_is_one() {
           state, 552 bytes
             s_seen unsigned bigint @0 = count(*) FILTER (WHERE pid = 1)
             s decimal(38,0) @8 = sum(flags) FILTER (WHERE pid = 1)
-            hist histogram @24 = histogram(bucket(delay))
+            hist histogram of interval @24 = histogram(bucket(delay))
         user: groups
           project p, CASE WHEN s_seen = 0 THEN NULL ELSE s END, hist
-          output p unsigned integer, s decimal(38,0), hist histogram
+          output p unsigned integer, s decimal(38,0), hist histogram of interval
         ",
     );
 }
