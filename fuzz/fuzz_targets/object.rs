@@ -61,6 +61,7 @@ fn run(manifest: Manifest, pattern: &[u8]) {
                 let _ = engine.push(&record);
             }
         }
+        Source::Listing { .. } => {}
         Source::Groups { key, state, .. } => {
             let states = vec![bytes(state.size), vec![0; state.size as usize]];
             let other = Entry { key: vec![0; key.size as usize], states: states.clone() };

@@ -135,6 +135,9 @@ fn maps(compiled: &Compiled) -> String {
 }
 
 fn manifest(compiled: &Compiled) -> Result<String> {
+    if !compiled.needs_kernel() {
+        return Ok(String::new());
+    }
     let bytes = bpfquery_object::elf::read_manifest(&compiled.object)?;
     let manifest = Manifest::from_bytes(&bytes).map_err(|e| Failure::bug("manifest", e))?;
     Ok(format!("{manifest:#?}"))

@@ -4,6 +4,8 @@
 //!  text ─parse→ Ast ─bind→ Query ─optimise→ Query ─split→ Split ─cheapest_hook→ Split
 //!       ─lower→ Lowered ─passes→ Func ─generate→ Program ─build→ bytes
 //! ```
+//!
+//! A query of `information_schema` ends at its split: it has a user half only.
 
 use crate::facts::facts;
 use bpfquery_catalog::{Check, Feature, Kernel, Scope, checks};
@@ -54,8 +56,15 @@ pub struct Compiled {
     pub programs: Vec<Program>,
     /// What must be so on the kernel that runs it.
     pub checks: Vec<Check>,
-    /// The ELF object.
+    /// The ELF object; empty where user space answers alone.
     pub object: Vec<u8>,
+}
+
+impl Compiled {
+    /// Whether there is something to load: what is known of the kernel is told without it.
+    pub fn needs_kernel(&self) -> bool {
+        !self.split.kernel.is_empty()
+    }
 }
 
 /// A fragment, stage by stage.
@@ -77,6 +86,18 @@ pub fn compile(sql: &str, kernel: &dyn Kernel, options: Options) -> Result<Compi
     let bound = bind(&ast, kernel, &BindOptions { pid: options.pid })?;
     let (plan, mut rules) = optimise(bound.clone())?;
     let mut split = split_with(&plan, options.max_groups)?;
+    if split.kernel.is_empty() {
+        return Ok(Compiled {
+            ast,
+            bound,
+            plan,
+            rules,
+            split,
+            programs: Vec::new(),
+            checks: Vec::new(),
+            object: Vec::new(),
+        });
+    }
     rules.extend(chosen_store(&split));
     if !options.keep_hook {
         let (moved, applied) = cheapest_hook(split, kernel, scope(options.target))?;

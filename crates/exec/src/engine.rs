@@ -87,7 +87,9 @@ impl Engine {
     pub fn record_size(&self) -> Result<usize> {
         match &self.plan.source {
             Source::Rows { layout, .. } => Ok(layout.size as usize),
-            Source::Groups { .. } => Err(Failure::bug("exec", "a record for a plan of groups")),
+            Source::Groups { .. } | Source::Listing { .. } => {
+                Err(Failure::bug("exec", "a record for a plan of groups or of a listing"))
+            }
         }
     }
 
@@ -167,6 +169,7 @@ impl Engine {
                 }
                 // A single row is in order.
                 Step::Sort(_) => {}
+                Step::Group { .. } => return Err(Failure::bug("exec", "events are grouped in the kernel")),
                 Step::Limit { .. } => {
                     let (skip, left) = &mut self.limits[limit];
                     limit += 1;
@@ -214,7 +217,7 @@ fn origins(plan: &UserPlan) -> Option<Vec<Origin>> {
         match step {
             // A single row is in order.
             Step::Limit { .. } | Step::Sort(_) => {}
-            Step::Filter(_) => return None,
+            Step::Filter(_) | Step::Group { .. } => return None,
             Step::Project(exprs) => {
                 let origin = |expr: &Expr| match &expr.kind {
                     ExprKind::Column(ColumnId(at)) => origins.get(*at as usize).cloned(),

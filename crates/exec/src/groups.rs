@@ -279,7 +279,7 @@ impl Engine {
                 Step::Project(exprs) => {
                     row = exprs.iter().map(|expr| eval(expr, &row, &self.params)).collect::<Result<_>>()?;
                 }
-                Step::Filter(_) | Step::Sort(_) | Step::Limit { .. } => {}
+                Step::Filter(_) | Step::Sort(_) | Step::Limit { .. } | Step::Group { .. } => {}
             }
         }
         Ok(Some(row))
@@ -304,6 +304,7 @@ impl Engine {
                 rows.into_iter().filter_map(|row| self.lead(one, row).transpose()).collect()
             }
             Step::Sort(keys) => sorted(rows, keys, &self.params),
+            Step::Group { .. } => Err(Failure::bug("exec", "what is grouped is not grouped again")),
             Step::Limit { count, offset } => {
                 let count = count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
                 Ok(rows.into_iter().skip(usize::try_from(*offset).unwrap_or(usize::MAX)).take(count).collect())

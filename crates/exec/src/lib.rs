@@ -17,9 +17,15 @@ mod texts;
 
 mod groups;
 mod merge;
+
+mod gather;
+mod listing;
+mod steps;
+
 mod schema;
 
 pub use engine::Engine;
 pub use groups::{Chunk, Entry};
+pub use listing::answer;
 pub use run::Run;
 pub use schema::{KIND, arrow_schema, bucket_range};

@@ -55,7 +55,7 @@ fn literal(datum: Datum, ty: SqlType) -> Expr {
 fn size(plan: &UserPlan) -> usize {
     match &plan.source {
         Source::Rows { layout, .. } => layout.size as usize,
-        Source::Groups { .. } => unreachable!("a stream's plan"),
+        Source::Groups { .. } | Source::Listing { .. } => unreachable!("a stream's plan"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The border between kernel and user space: what runs on every event, and what runs on what comes out.
 
-use crate::{Expr, ExprKind, Layout, Param, SortKey, Store};
-use bpfquery_catalog::{Relation, SqlType};
+use crate::{ColumnId, Expr, ExprKind, Layout, Param, SortKey, Store};
+use bpfquery_catalog::{Listing, Relation, SqlType};
 use bpfquery_diag::Span;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// A query cut in two.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
-    /// What runs in the kernel: one program for each.
+    /// What runs in the kernel: one program for each. None where user space answers alone.
     pub kernel: Vec<Fragment>,
     /// What runs on their output.
     pub user: UserPlan,
@@ -107,7 +107,7 @@ pub enum Output {
 }
 
 /// One field of a group's state. All-zero bytes are the state of no rows, so that a new entry needs no set-up on other CPUs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slot {
     /// How it is updated.
     pub op: SlotOp,
@@ -116,6 +116,7 @@ pub struct Slot {
     /// The row counts only if this is true (FILTER).
     pub filter: Option<Expr>,
     /// Where the call stands.
+    #[serde(skip)]
     pub span: Span,
 }
 
@@ -220,6 +221,13 @@ pub enum Source {
         /// Each field's type.
         types: Vec<SqlType>,
     },
+    /// What is known of the kernel, in its own columns; those that nobody uses are NULL.
+    Listing {
+        /// Which.
+        listing: Listing,
+        /// The columns that are used, ascending.
+        used: Vec<ColumnId>,
+    },
     /// Entries of the map `groups`, merged over CPUs: the row's columns are the keys, then one for each slot (`Count`: unsigned
     /// bigint, `Sum`: decimal, `Min`/`Max`: the input's type, NULL where none was seen, `Histogram`: histogram).
     Groups {
@@ -255,6 +263,13 @@ pub struct Window {
 pub enum Step {
     /// Keeps the rows for which it is true (HAVING).
     Filter(Expr),
+    /// One row for each distinct key: the keys, then a column for each slot. Of a listing only; the kernel groups events.
+    Group {
+        /// A value for each key.
+        keys: Vec<Expr>,
+        /// How each slot is updated.
+        slots: Vec<Slot>,
+    },
     /// Replaces the columns.
     Project(Vec<Expr>),
     /// Orders the batch.

@@ -22,6 +22,7 @@ impl UserPlan {
                     width = list.len();
                 }
                 Step::Sort(keys) => keys.iter().try_for_each(|key| expr(&key.expr, width, params))?,
+                Step::Group { .. } => return Err("events are grouped in the kernel".to_string()),
                 Step::Limit { .. } => {}
             }
         }
@@ -36,6 +37,7 @@ fn source(source: &Source) -> Result<usize, String> {
             self::layout(layout, types, "record")?;
             Ok(types.len())
         }
+        Source::Listing { .. } => Err("a listing needs no object".to_string()),
         Source::Groups { key, key_types, state, ops, slot_types, window, store } => {
             layout(key, key_types, "key")?;
             ensure(state.fields.len() == ops.len() && ops.len() == slot_types.len(), || {

@@ -135,6 +135,7 @@ impl Session {
         watch.go()?;
         let engine = std::mem::replace(&mut self.engine, Engine::new(self.manifest.user.clone(), Vec::new(), 0));
         match &self.manifest.user.source {
+            Source::Listing { .. } => Err(bpfquery_diag::Failure::bug("session", "what is known of the kernel needs no object")),
             Source::Rows { .. } => self.run_rows(engine, &mut watch, receiver),
             Source::Groups { window, .. } => {
                 let size_ns = window.map(|window| window.size_ns);

@@ -41,6 +41,7 @@ pub(crate) fn validate(open: &OpenObject, manifest: &Manifest) -> Result<(), Str
         }
     }
     match &manifest.user.source {
+        Source::Listing { .. } => Err("it is one of information_schema, which needs no object".to_string()),
         Source::Rows { .. } => expect(rows == 1 && groups + rest == 0, "it has no map of rows"),
         Source::Groups { store, .. } => {
             let beside = matches!(store, Store::Slots { rest: Some(_), .. });

@@ -10,11 +10,13 @@ use bpfquery_catalog::{Hook, Kernel, SqlType, parse_duration};
 use bpfquery_codegen::interp::{self, World};
 use bpfquery_codegen::ir::{Func, Global, GlobalId};
 use bpfquery_codegen::lower::{Lowered, TALLY_COPIES, TALLY_STRIDE};
-use bpfquery_exec::{Engine, Entry};
+use bpfquery_diag::Failure;
+use bpfquery_exec::{Engine, Entry, answer};
 use bpfquery_object::manifest::{GROUPS, Parameter, REST, ROWS, Tallies, Variable, param_bytes};
 use bpfquery_plan::{Datum, Param};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::ControlFlow;
 
 /// What the loader would set.
 #[derive(Clone, Debug)]
@@ -49,6 +51,9 @@ pub struct Outcome {
 /// # Errors
 /// Events that do not fit the relation; a trap; results that are not the same.
 pub fn run(compiled: &Compiled, kernel: &dyn Kernel, lines: &[Line], setup: &Setup) -> Result<Outcome, String> {
+    if !compiled.needs_kernel() {
+        return listing(compiled, kernel, setup);
+    }
     let hits = hits(compiled, kernel, lines)?;
     let lowered = run_functions(compiled, |program| &program.lowered.func, &hits, setup)?;
     let optimised = run_functions(compiled, |program| &program.func, &hits, setup)?;
@@ -56,6 +61,18 @@ pub fn run(compiled: &Compiled, kernel: &dyn Kernel, lines: &[Line], setup: &Set
         return Err(format!("the passes changed the result: {lowered:?} became {optimised:?}"));
     }
     Ok(optimised)
+}
+
+/// What is known of the kernel.
+fn listing(compiled: &Compiled, kernel: &dyn Kernel, setup: &Setup) -> Result<Outcome, String> {
+    let params = parameters(&compiled.split.params, setup)?;
+    let mut lines = String::new();
+    let answered = answer(&compiled.split.user, &params, kernel, &mut |batch| {
+        lines.push_str(&rows::json(&batch).map_err(|error| Failure::bug("sink", error))?);
+        Ok(ControlFlow::Continue(()))
+    });
+    answered.map_err(|failure| bpfquery_diag::render(&failure, ""))?;
+    Ok(Outcome { rows: lines, losses: String::new() })
 }
 
 /// Every hit in order, with the program that it is one of; a query without FROM has one.

@@ -34,6 +34,7 @@ fn text(
         None => {
             let plan = explain(compiled, sql, Stage::Plan)?;
             let behind = match args.analyze {
+                _ if !compiled.needs_kernel() => "nothing is loaded: user space answers it\n".to_string(),
                 true => analyze::analyze(args, kernel, compiled)?,
                 false => analyze::memory(&compiled.object)?,
             };

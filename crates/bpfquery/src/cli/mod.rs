@@ -12,6 +12,7 @@ mod describe;
 mod doctor;
 mod explain;
 mod list;
+mod listing;
 mod query;
 mod snapshot;
 
@@ -45,6 +46,14 @@ impl From<Failure> for Stop {
 }
 
 impl Stop {
+    /// The same where spans point into this query.
+    pub(crate) fn within(self, sql: &str) -> Stop {
+        match self {
+            Stop::Failed(failure, _) => Stop::Failed(failure, sql.to_string()),
+            other => other,
+        }
+    }
+
     /// An error of writing to stdout.
     pub(crate) fn stdout(error: &io::Error) -> Stop {
         match error.kind() {

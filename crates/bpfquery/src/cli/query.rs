@@ -4,7 +4,7 @@ use crate::cli::args::RunArgs;
 use crate::cli::input::{self, Input};
 use crate::cli::params::{COMMAND_PID, values};
 use crate::cli::timings::Timings;
-use crate::cli::{Result, Stop, output};
+use crate::cli::{Result, Stop, listing, output};
 use arrow_array::RecordBatch;
 use bpfquery::{Target, compile};
 use bpfquery_catalog::Hook;
@@ -31,7 +31,14 @@ pub(crate) fn run(args: &RunArgs) -> Result {
                 keep_hook: args.keep_hook,
                 max_groups: args.max_groups,
             };
-            (compile(&sql, &kernel, options).map_err(|failure| Stop::Failed(failure, sql))?.object, true)
+            let compiled = compile(&sql, &kernel, options).map_err(|failure| Stop::Failed(failure, sql.clone()))?;
+            if !compiled.needs_kernel() {
+                if args.command.is_some() {
+                    return Err(usage("-c starts a command while events come, and information_schema has none").into());
+                }
+                return listing::run(args, &compiled, &kernel).map_err(|stop| stop.within(&sql));
+            }
+            (compiled.object, true)
         }
         Input::Object(_) if args.pid.is_some() => return Err(usage("-p works on SQL, and this is an object").into()),
         Input::Object(object) => (object, false),
@@ -161,7 +168,7 @@ fn emission(manifest: &Manifest) -> Emission {
         Source::Rows { .. } if is_once(manifest) => Emission::Whole,
         Source::Rows { .. } => Emission::Rows,
         Source::Groups { window: Some(_), .. } => Emission::Windows,
-        Source::Groups { window: None, .. } => Emission::Whole,
+        Source::Groups { window: None, .. } | Source::Listing { .. } => Emission::Whole,
     }
 }
 

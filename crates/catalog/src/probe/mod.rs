@@ -12,13 +12,14 @@ mod timer;
 pub(crate) mod tracepoint;
 
 use crate::kernel::{Feature, Identity, Kernel};
+use crate::listing::Listing;
 use crate::name::{Part, RelationName};
 use crate::relation::{Access, Builtin, Column, Hook, Relation};
 use bpfquery_diag::{Diagnostic, Result, Unsupported, nearest};
 use std::collections::BTreeSet;
 
 /// The first words of relations' names, and how each goes on.
-const KINDS: [(&str, &str); 9] = [
+const KINDS: [(&str, &str); 10] = [
     ("tracepoint", "tracepoint.CATEGORY.EVENT"),
     ("rawtracepoint", "rawtracepoint.EVENT"),
     ("syscall", "syscall.NAME"),
@@ -28,10 +29,11 @@ const KINDS: [(&str, &str); 9] = [
     ("fexit", "fexit.FUNCTION"),
     ("interval", "interval(DURATION)"),
     ("profile", "profile(HZ)"),
+    (Listing::SCHEMA, "information_schema.tables or information_schema.columns"),
 ];
 
 /// Words that the language's design keeps for relations that are not there yet.
-const PLANNED: [&str; 18] = [
+const PLANNED: [&str; 17] = [
     "uprobe",
     "uretprobe",
     "usdt",
@@ -45,7 +47,6 @@ const PLANNED: [&str; 18] = [
     "iter",
     "map",
     "bpf",
-    "information_schema",
     "pcap",
     "file",
     "lsm",
@@ -99,6 +100,14 @@ pub fn relation_for(kernel: &dyn Kernel, name: &RelationName, need: Need) -> Res
         ("kretprobe", [path @ .., function]) => function::relation(kernel, function::Kind::Kretprobe, path, function),
         ("fentry", [path @ .., function]) => function::relation(kernel, function::Kind::Fentry, path, function),
         ("fexit", [path @ .., function]) => function::relation(kernel, function::Kind::Fexit, path, function),
+        (Listing::SCHEMA, [listing]) => match Listing::named(&listing.text) {
+            Some(listing) => Ok(listing.relation()),
+            None => {
+                let near = nearest(&listing.text, Listing::ALL.map(Listing::name));
+                let fact = format!("there is no \"{}\" in {}", listing.text, Listing::SCHEMA);
+                Err(Diagnostic::new("unknown-relation", listing.span, fact).did_you_mean(near).into())
+            }
+        },
         (_, []) => tracepoint::bare(kernel, first),
         (word, _) => Err(unknown(name, word).into()),
     }

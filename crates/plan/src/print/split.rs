@@ -130,6 +130,13 @@ fn user(plan: &UserPlan, params: &[Param]) -> String {
             line(&mut out, 0, "user: rows".into());
             names(layout)
         }
+        Source::Listing { listing, used } => {
+            let relation = listing.relation();
+            let columns: Vec<String> = relation.columns.into_iter().map(|column| column.name).collect();
+            let used = list(used, |id| columns.get(id.0 as usize).map_or_else(String::new, |name| ident(name)));
+            line(&mut out, 0, format!("user: {} [{used}]", relation.name));
+            columns
+        }
         Source::Groups { key, state, window, .. } => {
             let each = window.map_or_else(String::new, |w| {
                 let name = key.fields.get(w.key as usize).map_or("?", |f| &f.name);
@@ -142,6 +149,10 @@ fn user(plan: &UserPlan, params: &[Param]) -> String {
     let last = plan.steps.iter().rposition(|step| matches!(step, Step::Project(_)));
     for (at, step) in plan.steps.iter().enumerate() {
         line(&mut out, 1, self::step(step, &columns, params));
+        if let Step::Group { keys, slots } = step {
+            let text = |e: &Expr| e.text(&columns, params);
+            columns = keys.iter().map(text).chain(slots.iter().map(|s| slot(s, &text))).collect();
+        }
         if let Step::Project(exprs) = step {
             columns = match Some(at) == last {
                 true => plan.output.iter().map(|column| column.name.clone()).collect(),
@@ -156,6 +167,11 @@ fn user(plan: &UserPlan, params: &[Param]) -> String {
 fn step(step: &Step, columns: &[String], params: &[Param]) -> String {
     match step {
         Step::Filter(predicate) => format!("filter {}", predicate.text(columns, params)),
+        Step::Group { keys, slots } => {
+            let text = |e: &Expr| e.text(columns, params);
+            let by = if keys.is_empty() { String::new() } else { format!(" by {}", list(keys, text)) };
+            format!("group {}{by}", list(slots, |s| slot(s, &text)))
+        }
         Step::Project(exprs) => format!("project {}", list(exprs, |e| e.text(columns, params))),
         Step::Sort(keys) => format!("sort {}", list(keys, |k| sort_key(k, columns, params))),
         Step::Limit { count, offset } => limit(*count, *offset).to_lowercase(),

@@ -194,7 +194,7 @@ fn state_layout(slots: &Slots, names: &[String]) -> Result<Layout> {
 }
 
 /// An expression over slots, as one over keys and slots.
-fn behind_keys(expr: &Expr, keys: usize) -> Expr {
+pub(super) fn behind_keys(expr: &Expr, keys: usize) -> Expr {
     expr.map(&mut |e| match e.kind {
         ExprKind::Column(ColumnId(at)) => column(keys + at as usize, &e.ty, e.span),
         _ => e,

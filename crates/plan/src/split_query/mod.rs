@@ -9,6 +9,7 @@ mod domain;
 mod fields;
 mod groups;
 mod join;
+mod listing;
 mod rows;
 mod steps;
 mod stores;
@@ -33,6 +34,9 @@ pub fn split(query: &Query) -> Result<Split> {
 
 /// The same with so many groups in the hash as are asked for.
 pub fn split_with(query: &Query, max_groups: Option<u32>) -> Result<Split> {
+    if let Some((listing, used, width)) = listing::read_by(query) {
+        return listing::split(query, listing, used, width);
+    }
     let output = outputs(&query.plan)?;
     let mut operators = bottom_up(&query.plan).into_iter();
     let (mut kernel, join) = match operators.next() {

@@ -28,6 +28,11 @@ impl Steps {
                 self.cut = exprs.iter().map(|e| e.ty.is_text() && (self.has_cut(e) || e.any(&shortens))).collect();
             }
             Step::Sort(keys) => keys.iter().try_for_each(|key| self.check(&key.expr))?,
+            Step::Group { keys, slots } => {
+                let inputs = slots.iter().flat_map(|slot| slot.input.iter().chain(&slot.filter));
+                keys.iter().chain(inputs).try_for_each(|e| self.check(e))?;
+                self.cut = vec![false; keys.len() + slots.len()];
+            }
             Step::Limit { .. } => {}
         }
         self.list.push(step);

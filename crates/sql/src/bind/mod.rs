@@ -60,7 +60,7 @@ pub fn bind(ast: &Ast, kernel: &dyn Kernel, options: &BindOptions) -> Result<Que
         place: Place::Select,
     };
     let mut plan = binder.scan(ast)?;
-    for predicate in [binder.only(options.pid, ast), binder.filter(ast.filter.as_ref())?].into_iter().flatten() {
+    for predicate in [binder.only(options.pid, ast)?, binder.filter(ast.filter.as_ref())?].into_iter().flatten() {
         plan = Plan::Filter { input: Box::new(plan), predicate };
     }
     let keys = binder.group_keys(ast)?;
@@ -125,14 +125,16 @@ impl Binder<'_> {
     }
 
     /// `pid = N`, for `-p`; of a join it is the later row's.
-    fn only(&self, pid: Option<u32>, ast: &Ast) -> Option<Expr> {
-        let pid = pid?;
+    fn only(&self, pid: Option<u32>, ast: &Ast) -> Result<Option<Expr>> {
+        let (Some(pid), Some(side)) = (pid, self.scope.sides.last()) else { return Ok(None) };
         let is_pid = |access: &Access| matches!(access, Access::Builtin(Builtin::Pid));
-        let side = self.scope.sides.last()?;
-        let index = side.relation.columns.iter().position(|column| is_pid(&column.access))?;
+        let Some(index) = side.relation.columns.iter().position(|column| is_pid(&column.access)) else {
+            let fact = format!("-p chooses the events of a process, and {} has none", side.relation.name);
+            return Err(Diagnostic::new("wrong-arguments", ast.span, fact).into());
+        };
         let column = side.column(index, ast.span);
         let wanted = Expr::int(i128::from(pid), SqlType::U32, ast.span);
-        typing::compare(bpfquery_plan::CompareOp::Eq, column, wanted, ast.span).ok()
+        Ok(typing::compare(bpfquery_plan::CompareOp::Eq, column, wanted, ast.span).ok())
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) fn load(case: &Case, kernel: &Live, features: &Features) -> Verdict {
             Ok(compiled) => compiled,
             Err(failure) => return refused(&failure, &sql),
         };
+        if !compiled.needs_kernel() {
+            continue;
+        }
         if let Some(missing) = compiled.split.kernel.iter().find_map(|part| features.unloadable(&part.relation.hook)) {
             return Verdict::Skipped(missing);
         }
