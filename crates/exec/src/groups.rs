@@ -5,11 +5,12 @@
 //! many come as they are read, and go into columns at once unless a step needs all of them.
 
 use crate::decode::{self, word};
+use crate::direct::{self, Direct, direct};
 use crate::engine::Engine;
 use crate::merge::States;
 use bpfquery_diag::{Failure, Result};
 use bpfquery_plan::eval::{compare_rows, eval, passes};
-use bpfquery_plan::{ColumnId, Datum, ExprKind, SortKey, Source, Step, Store, UserPlan};
+use bpfquery_plan::{Datum, SortKey, Source, Step, Store, UserPlan};
 
 /// Groups that are put in order by their keys: as many as a map holds if nobody asks for more.
 const FEW: usize = bpfquery_plan::MAX_GROUPS as usize;
@@ -53,7 +54,7 @@ impl<'a> Chunk<'a> {
 /// The groups of an emission so far.
 pub(crate) struct Gathered {
     /// Where each column comes from, if the steps only choose columns.
-    direct: Option<Vec<usize>>,
+    direct: Option<Vec<Direct>>,
     /// While they are few: keys and states in bytes, to be put in order.
     few: Flat,
     /// Whether they are many: then nothing waits in `few`.
@@ -93,31 +94,16 @@ impl Flat {
 
 /// A group: its key, and one state or several.
 #[derive(Clone, Copy)]
-struct Group<'a> {
-    key: &'a [u8],
-    states: &'a [u8],
-    stride: usize,
+pub(crate) struct Group<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) states: &'a [u8],
+    pub(crate) stride: usize,
 }
 
 impl Gathered {
     pub(crate) fn new(plan: &UserPlan) -> Gathered {
         Gathered { direct: direct(plan), few: Flat::default(), many: false, rows: Vec::new() }
     }
-}
-
-/// The source's columns that make up the result, if the steps do nothing but choose them.
-fn direct(plan: &UserPlan) -> Option<Vec<usize>> {
-    let Source::Groups { key_types, slot_types, .. } = &plan.source else { return None };
-    let mut columns: Vec<usize> = (0..key_types.len() + slot_types.len()).collect();
-    for step in &plan.steps {
-        let Step::Project(exprs) = step else { return None };
-        let chosen = exprs.iter().map(|expr| match expr.kind {
-            ExprKind::Column(ColumnId(at)) => columns.get(at as usize).copied(),
-            _ => None,
-        });
-        columns = chosen.collect::<Option<_>>()?;
-    }
-    Some(columns)
 }
 
 impl Engine {
@@ -225,18 +211,9 @@ impl Engine {
     }
 
     /// Column by column.
-    fn append_columns(&mut self, direct: &[usize], groups: &[Group<'_>]) {
-        let Source::Groups { key, key_types, state, ops, slot_types, .. } = &self.plan.source else { return };
-        let merged = States { layout: state, ops, types: slot_types, wall_offset: self.wall_offset };
+    fn append_columns(&mut self, direct: &[Direct], groups: &[Group<'_>]) {
         for (&from, column) in direct.iter().zip(&mut self.columns) {
-            match key.fields.get(from).zip(key_types.get(from)) {
-                Some((field, ty)) => {
-                    for group in groups {
-                        decode::append(key, field, ty, group.key, self.wall_offset, column);
-                    }
-                }
-                None => groups.iter().for_each(|g| merged.append(from - key.fields.len(), g.states, g.stride, column)),
-            }
+            direct::append(from, &self.plan.source, self.wall_offset, groups, column);
         }
         self.pending += groups.len();
     }

@@ -15,6 +15,7 @@ mod numbers;
 mod run;
 mod texts;
 
+mod direct;
 mod groups;
 mod merge;
 
