@@ -13,7 +13,8 @@ use bpfquery_codegen::lower::{Facts, Lowered, Unit, lower};
 use bpfquery_codegen::{emit, passes};
 use bpfquery_diag::Result;
 use bpfquery_plan::{
-    Applied, Fragment, Output, Query, Split, cheapest_hook, chosen_store, optimise, split_with, task_storage,
+    Applied, Fragment, Output, Query, Split, cheapest_hook, chosen_store, known_fields, optimise, split_with,
+    task_storage,
 };
 use bpfquery_sql::{Ast, BindOptions, bind, parse};
 
@@ -84,7 +85,12 @@ pub const PROGRAM: &str = "bpfquery";
 pub fn compile(sql: &str, kernel: &dyn Kernel, options: Options) -> Result<Compiled> {
     let ast = parse(sql)?;
     let bound = bind(&ast, kernel, &BindOptions { pid: options.pid })?;
-    let (plan, mut rules) = optimise(bound.clone())?;
+    let (known, field_rules) = match options.target {
+        Target::This => known_fields(bound.clone()),
+        Target::Portable => (bound.clone(), None),
+    };
+    let (plan, plan_rules) = optimise(known)?;
+    let mut rules: Vec<Applied> = field_rules.into_iter().chain(plan_rules).collect();
     let mut split = split_with(&plan, options.max_groups)?;
     if split.kernel.is_empty() {
         return Ok(Compiled {

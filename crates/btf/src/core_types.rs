@@ -136,18 +136,9 @@ pub(crate) struct LocalMember {
     pub(crate) bit_offset: u32,
     /// A bitfield's width, or 0.
     pub(crate) bits: u8,
-    pub(crate) ty: LeafOr,
+    pub(crate) ty: TypeId,
     /// The least length that each array dimension, from the outer one in, has to have for the indices used.
     pub(crate) lens: Vec<u32>,
-}
-
-/// A member's type.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum LeafOr {
-    /// Guessed: the BTF at hand does not have the member. It stands behind all others.
-    Absent(Leaf),
-    /// Of the BTF that was read.
-    Read(TypeId),
 }
 
 #[derive(Clone, Debug)]
@@ -159,6 +150,8 @@ pub(crate) struct Request {
 #[derive(Clone, Debug)]
 pub(crate) enum RequestKind {
     Field(Vec<Step>),
+    /// Names of structs within each other and of the member, which the BTF at hand does not have.
+    Absent(Vec<String>, Leaf),
     Enumerator(u32),
     Whole,
 }
@@ -185,8 +178,10 @@ impl CoreTypes {
         Ok(self.request(root, RequestKind::Field(steps)))
     }
 
-    /// An access to a member by name, of a struct that exists here. If this BTF does not have the member, another
-    /// kernel's may: then `leaf` is the guess at its type.
+    /// An access to a member by name (or by names with dots between, through embedded structs), of a struct that exists here.
+    /// If this BTF does not have the member, another kernel's may: then `leaf` is the guess at its type, and the local struct is a
+    /// flavour of its own with that member alone, at its start (`struct task_struct___state`; libbpf looks up what is
+    /// before the three underscores).
     pub fn named_field(&mut self, root: TypeId, name: &str, leaf: Leaf) -> Result<CoreRef> {
         if let Some(field) = self.btf.field(root, name) {
             let path = field.path;
@@ -196,9 +191,8 @@ impl CoreTypes {
         if self.btf.composite(id).is_none() {
             return Err(Error::new(format!("type {root} is not a struct or union")));
         }
-        let member = LocalMember { bit_offset: 0, bits: 0, ty: LeafOr::Absent(leaf), lens: Vec::new() };
-        self.structs.entry(id).or_default().members.entry(name.to_owned()).or_insert(member);
-        Ok(self.request(root, RequestKind::Field(vec![Step::Member(id, name.to_owned())])))
+        let names = name.split('.').map(str::to_owned).collect();
+        Ok(self.request(root, RequestKind::Absent(names, leaf)))
     }
 
     /// An enumerator by its index in the enumeration.
@@ -291,7 +285,7 @@ impl CoreTypes {
         let field = self.btf.field(id, name)?;
         let bit_offset = field.bits.map_or(field.offset.checked_mul(8)?, |b| b.offset);
         let bits = field.bits.map_or(0, |b| b.size as u8);
-        Some(LocalMember { bit_offset, bits, ty: LeafOr::Read(field.ty), lens: Vec::new() })
+        Some(LocalMember { bit_offset, bits, ty: field.ty, lens: Vec::new() })
     }
 }
 

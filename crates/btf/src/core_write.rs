@@ -8,7 +8,7 @@
 
 use crate::btf::{MAX_DEPTH, POINTER_SIZE};
 use crate::builder::{Builder, NewMember};
-use crate::core_types::{CoreEnd, CoreSpec, CoreTypes, Leaf, LeafOr, Local, LocalMember, Request, RequestKind, Step};
+use crate::core_types::{CoreEnd, CoreSpec, CoreTypes, Leaf, Local, Request, RequestKind, Step};
 use crate::kind::{Composite, Enum, Int, Kind, TypeId};
 use crate::query::Bits;
 use crate::{Error, Result};
@@ -56,11 +56,14 @@ impl<'a> CoreWriter<'a> {
 
     /// Writes what a request needs, and says how to ask for it.
     pub(crate) fn spec(&mut self, request: &Request) -> Result<CoreSpec> {
+        if let RequestKind::Absent(names, leaf) = &request.kind {
+            return self.absent(request.root, names, *leaf);
+        }
         let root = self.root(request)?;
         let (access, end) = match &request.kind {
             RequestKind::Field(steps) => self.walk(steps)?,
             RequestKind::Enumerator(index) => self.enumerator(request.root, *index)?,
-            RequestKind::Whole => ("0".to_owned(), CoreEnd::Type { size: root.size }),
+            RequestKind::Absent(..) | RequestKind::Whole => ("0".to_owned(), CoreEnd::Type { size: root.size }),
         };
         Ok(CoreSpec { ty: root.id, access, end })
     }
@@ -84,6 +87,28 @@ impl<'a> CoreWriter<'a> {
             return Err(Error::new(format!("type {} has no name to look it up by", request.root)));
         }
         Ok(local)
+    }
+
+    /// A flavour of the struct that has this member alone.
+    fn absent(&mut self, root: TypeId, names: &[String], leaf: Leaf) -> Result<CoreSpec> {
+        let btf = &self.types.btf;
+        let (outer, inner) = (btf.skip_qualifiers(root), btf.skip(root));
+        let known = if btf.name(inner).is_empty() { outer } else { inner };
+        let (id, size, signed) = match leaf {
+            Leaf::Ptr => (self.builder.ptr(TypeId::VOID), POINTER_SIZE, false),
+            Leaf::Int { size, signed } => (self.builder.plain_int(size, signed), size, signed),
+        };
+        let flavour = format!("{}___{}", btf.name(known), names.join("_"));
+        let mut ty = id;
+        for (depth, name) in names.iter().enumerate().rev() {
+            let tag = if depth == 0 && known == inner { flavour.as_str() } else { "" };
+            ty = self.builder.structure(tag, size, &[NewMember::new(name.clone(), ty, 0)]);
+        }
+        if known != inner {
+            ty = self.builder.typedef(&flavour, ty);
+        }
+        let access = "0".to_owned() + &":0".repeat(names.len());
+        Ok(CoreSpec { ty, access, end: CoreEnd::Field { offset: 0, size, signed, bits: None, element: false } })
     }
 
     /// The access string and its end, along steps from a struct that `root` has written.
@@ -220,43 +245,19 @@ impl<'a> CoreWriter<'a> {
         Ok(placed)
     }
 
-    /// The members with their local types, in order of offset; absent ones behind the end of the struct.
+    /// The members with their local types, in order of offset.
     fn place(&mut self, used: Option<&Local>, read: Composite<'_>) -> Result<Vec<(String, PlacedMember)>> {
         let mut members = Vec::new();
         for (name, member) in used.into_iter().flat_map(|u| &u.members) {
-            let ty = self.member_type(member)?;
+            let ty = self.local(member.ty, &member.lens)?;
             members
                 .push((name.clone(), PlacedMember { index: 0, bit_offset: member.bit_offset, bits: member.bits, ty }));
         }
-        let absent =
-            |name: &str| used.and_then(|u| u.members.get(name)).is_some_and(|m| matches!(m.ty, LeafOr::Absent(_)));
-        let end = members.iter().map(|(_, m)| m.end()).max().unwrap_or(0).max(read.size);
-        let mut end = end.checked_next_multiple_of(8).ok_or_else(too_large)?;
-        for (name, member) in members.iter_mut() {
-            if absent(name) {
-                member.bit_offset = end.checked_mul(8).ok_or_else(too_large)?;
-                end = end.checked_add(8).ok_or_else(too_large)?;
-            }
-            if read.is_union {
-                member.bit_offset = 0;
-            }
+        if read.is_union {
+            members.iter_mut().for_each(|(_, member)| member.bit_offset = 0);
         }
         members.sort_by(|(a_name, a), (b_name, b)| (a.bit_offset, a_name).cmp(&(b.bit_offset, b_name)));
         Ok(members)
-    }
-
-    fn member_type(&mut self, member: &LocalMember) -> Result<LocalType> {
-        match member.ty {
-            LeafOr::Read(ty) => self.local(ty, &member.lens),
-            LeafOr::Absent(Leaf::Ptr) => {
-                let id = self.builder.ptr(TypeId::VOID);
-                Ok(LocalType { id, size: POINTER_SIZE, signed: false, elem: None })
-            }
-            LeafOr::Absent(Leaf::Int { size, signed }) => {
-                let id = self.builder.plain_int(size, signed);
-                Ok(LocalType { id, size, signed, elem: None })
-            }
-        }
     }
 
     fn write(&mut self, name: &str, read: Composite<'_>, members: Vec<(String, PlacedMember)>) -> Result<Placed> {

@@ -1,17 +1,18 @@
-//! A field inside a struct of the kernel's BTF, as CO-RE finds it again on other kernels.
+//! A place in the kernel's types: from a struct to one of its fields, as CO-RE finds it again on other kernels.
 
 use crate::nav::Member;
 use crate::ty::TypeRef;
 use serde::{Deserialize, Serialize};
 
-/// The way from a struct to one of its fields, through embedded structs but through no pointer.
+/// The way from a struct to one of its fields, through embedded structs and arrays but through no pointer. Without members it is
+/// the whole of what a pointer points at: a struct, or (without a root) a plain value of `size` bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FieldPath {
     /// The struct that the way starts from.
     pub root: TypeRef,
-    /// Member indices, one for each struct or union on the way, anonymous ones too.
+    /// Member indices, one for each struct or union on the way, anonymous ones too, and one for each array.
     pub members: Vec<u32>,
-    /// As the user wrote it, for printers: `dentry.d_name.name`.
+    /// As the user wrote it, for printers: `dentry.d_name.name`, `comm[3]`; `[]` stands for an index that the run decides.
     pub text: String,
     /// Bytes from the root's start, on the kernel that was compiled for.
     pub offset: u32,
@@ -19,6 +20,38 @@ pub struct FieldPath {
     pub size: u32,
     /// For a bitfield: how far its word is shifted left within 64 bits, and then right, there.
     pub shifts: Option<(u32, u32)>,
+    /// Whether it ends at an array's element, of which CO-RE tells the offset and the size only.
+    #[serde(default)]
+    pub element: bool,
+    /// Which kernels have it.
+    #[serde(default)]
+    pub presence: Presence,
+}
+
+/// Which kernels have a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Presence {
+    /// All that the program is for: another one refuses it.
+    #[default]
+    Sure,
+    /// The one that was compiled for; on one without it, it is NULL.
+    Asked,
+    /// Others perhaps, not the one that was compiled for: there it is NULL. Without members it is known by its names, in `text`.
+    Missing(Guess),
+}
+
+/// What a field probably is that the kernel compiled for does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Guess {
+    /// An integer.
+    Int {
+        /// 1, 2, 4 or 8.
+        bytes: u32,
+        /// Two's complement.
+        signed: bool,
+    },
+    /// An address.
+    Pointer,
 }
 
 impl FieldPath {
@@ -31,6 +64,39 @@ impl FieldPath {
             offset: member.offset,
             size: member.size,
             shifts: member.bits.map(|bits| (bits.left, bits.right)),
+            element: false,
+            presence: Presence::Sure,
+        }
+    }
+
+    /// The whole of what a pointer points at: a struct, or a plain value if the root has no id.
+    pub fn whole(root: TypeRef, size: u32) -> FieldPath {
+        let presence = Presence::Sure;
+        FieldPath {
+            root,
+            members: Vec::new(),
+            text: String::new(),
+            offset: 0,
+            size,
+            shifts: None,
+            element: false,
+            presence,
+        }
+    }
+
+    /// This way and then, inside the struct or array where it ends, another one.
+    #[must_use]
+    pub fn then(self, inner: &FieldPath) -> FieldPath {
+        let dot = if self.text.is_empty() || inner.text.starts_with('[') { "" } else { "." };
+        FieldPath {
+            members: self.members.into_iter().chain(inner.members.iter().copied()).collect(),
+            text: format!("{}{dot}{}", self.text, inner.text),
+            offset: self.offset.saturating_add(inner.offset),
+            size: inner.size,
+            shifts: inner.shifts,
+            element: inner.element,
+            presence: self.presence.max(inner.presence),
+            root: self.root,
         }
     }
 }

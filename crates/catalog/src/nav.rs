@@ -1,9 +1,10 @@
-//! From a struct to its member: `a.b` and `a -> b`.
+//! From a struct to its member: `a.b` and `a -> b`; from an array or a pointer to an element: `a[i]`; from a name to a type.
 //!
 //! What is found is a place in the BTF of the kernel compiled for; CO-RE moves it on others. Not checked here: that
 //! another kernel has the member; `libbpf` does at load.
 
 use crate::convert::{Object, Pointers, VMLINUX};
+use crate::field::FieldPath;
 use crate::kernel::Kernel;
 use crate::ty::{Pointee, Space, SqlType, TypeRef};
 use bpfquery_btf::{BitLoad, Bits, Field, Kind, Tag, TypeId};
@@ -63,6 +64,19 @@ pub enum Wrong {
     },
     /// A bitfield across more than 8 aligned bytes.
     WideBitfield,
+    /// The struct has neither a tag nor a typedef, so that no other kernel's can be found.
+    Nameless,
+}
+
+/// What stands in an array, or where a pointer leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elements {
+    /// An element's type.
+    pub ty: SqlType,
+    /// The way to the first one: from the array's own root, or from the pointer.
+    pub first: FieldPath,
+    /// How many there are, as far as BTF says: not behind pointers, and not in flexible arrays.
+    pub len: Option<u32>,
 }
 
 impl Member {
@@ -101,6 +115,94 @@ pub fn member(kernel: &dyn Kernel, of: &SqlType, name: &str) -> Result<std::resu
         return Ok(Err(Wrong::Unknown { in_struct: base.name.clone(), nearest: near }));
     };
     Ok(found(&object, object.type_ref(id), &field, space))
+}
+
+/// The way to a member that the struct does not have on this kernel, and may have on another; `None` if the struct itself is not
+/// known here. What it is there is not known: the caller says by [`FieldPath::presence`].
+pub fn missing(kernel: &dyn Kernel, of: &SqlType, name: &str) -> Result<Option<FieldPath>> {
+    let (SqlType::Struct(base) | SqlType::Pointer { to: Pointee::Struct(base), .. }) = of else { return Ok(None) };
+    let found = definition(kernel, base)?.filter(|(object, id)| has_name(object, *id));
+    Ok(found.map(|(object, id)| FieldPath { text: name.to_string(), ..FieldPath::whole(object.type_ref(id), 0) }))
+}
+
+/// The elements of the array that a way ends at, in memory of `space`; `None` if it ends at no array.
+pub fn elements(kernel: &dyn Kernel, array: &FieldPath, space: Space) -> Result<Option<Elements>> {
+    let Some((object, id)) = definition(kernel, &array.root)? else {
+        return Ok(None);
+    };
+    let btf = &object.btf;
+    let step: Vec<u32> = array.members.iter().copied().chain([0]).collect();
+    let (Some(whole), Some(first)) = (btf.field_at(id, &array.members), btf.field_at(id, &step)) else {
+        return Ok(None);
+    };
+    let Kind::Array(declared) = btf.resolve(whole.ty) else {
+        return Ok(None);
+    };
+    let ty = object.sql_type(first.ty, pointers(space));
+    let size = btf.size_of(first.ty).unwrap_or(0);
+    let inner = FieldPath {
+        members: vec![0],
+        text: "[0]".to_string(),
+        element: true,
+        ..FieldPath::whole(array.root.clone(), size)
+    };
+    let len = (declared.len > 0).then_some(declared.len);
+    Ok(Some(Elements { ty, first: array.clone().then(&inner), len }))
+}
+
+/// The elements from where a pointer leads on; `None` where their size is not known.
+pub fn pointed_elements(kernel: &dyn Kernel, to: &Pointee) -> Result<Option<Elements>> {
+    let plain = TypeRef { object: VMLINUX.to_string(), id: 0, name: String::new() };
+    let (ty, first) = match to {
+        Pointee::Opaque => return Ok(None),
+        Pointee::Char => (SqlType::Int { bits: 8, signed: false }, FieldPath::whole(plain, 1)),
+        Pointee::Value(ty) => match ty.scalar() {
+            Some((bits, _)) => ((**ty).clone(), FieldPath::whole(plain, u32::from(bits) / 8)),
+            None => return Ok(None),
+        },
+        Pointee::Struct(of) => match definition(kernel, of)? {
+            Some((object, id)) if has_name(&object, id) => {
+                let root = object.type_ref(id);
+                let size = object.btf.size_of(id).unwrap_or(0);
+                (SqlType::Struct(root.clone()), FieldPath::whole(root, size))
+            }
+            _ => return Ok(None),
+        },
+    };
+    let text = "[0]".to_string();
+    Ok(Some(Elements { ty, first: FieldPath { text, ..first }, len: None }))
+}
+
+/// The type that C calls so: `struct sock`, `union bpf_attr`, `enum sock_type`, or a typedef of one of them; a star behind it is
+/// left out. `None` where vmlinux's BTF does not define it.
+pub fn named_type(kernel: &dyn Kernel, name: &str) -> Result<Option<SqlType>> {
+    let object = Object::vmlinux(kernel.btf()?);
+    let name = name.trim_end_matches([' ', '*']);
+    let (tag, bare) = match name.split_once(' ') {
+        Some(("struct", bare)) => (Tag::Struct, bare),
+        Some(("union", bare)) => (Tag::Union, bare),
+        Some(("enum", bare)) => (Tag::Enum, bare),
+        _ => (Tag::Typedef, name),
+    };
+    let Some(id) = object.btf.find(tag, bare.trim()) else { return Ok(None) };
+    Ok(match object.sql_type(id, Pointers::KERNEL) {
+        found @ (SqlType::Struct(_) | SqlType::Enum(_) | SqlType::Int { .. } | SqlType::Bool) => Some(found),
+        _ => None,
+    })
+}
+
+/// The name among vmlinux's types of this kind that was probably meant.
+pub fn nearest_type(kernel: &dyn Kernel, name: &str) -> Result<Option<String>> {
+    let btf = kernel.btf()?;
+    let (word, bare) = name.split_once(' ').unwrap_or(("struct", name));
+    let tag = match word {
+        "union" => Tag::Union,
+        "enum" => Tag::Enum,
+        _ => Tag::Struct,
+    };
+    let bare = bare.trim_end_matches([' ', '*']);
+    let ids = (1..btf.next_id()).map(TypeId).filter(|id| btf.tag(*id) == tag);
+    Ok(nearest(bare, ids.map(|id| btf.name(id)).filter(|name| !name.is_empty())).map(|near| format!("{word} {near}")))
 }
 
 /// The names and C types of a struct's members, those of anonymous ones in their place; empty when it is not defined.
@@ -148,8 +250,7 @@ fn unique_in_other_case<'a>(object: &'a Object, id: TypeId, name: &str) -> Optio
 /// The member in our words.
 fn found(object: &Object, base: TypeRef, field: &Field<'_>, space: Space) -> std::result::Result<Member, Wrong> {
     let btf = &object.btf;
-    let pointers = if space == Space::User { Pointers::USER } else { Pointers::KERNEL };
-    let ty = object.sql_type(field.ty, pointers);
+    let ty = object.sql_type(field.ty, pointers(space));
     let declared = btf.size_of(field.ty).unwrap_or(0);
     let signed = ty.scalar().is_some_and(|(_, signed)| signed);
     let (offset, size, bits) = match field.bits {
@@ -160,6 +261,16 @@ fn found(object: &Object, base: TypeRef, field: &Field<'_>, space: Space) -> std
         }
     };
     Ok(Member { name: field.name.to_string(), ty, base, path: field.path.clone(), offset, size, bits, signed })
+}
+
+/// Where the pointers that stand in memory of this kind lead.
+fn pointers(space: Space) -> Pointers {
+    if space == Space::User { Pointers::USER } else { Pointers::KERNEL }
+}
+
+/// Whether CO-RE can look the struct up: by its tag, or by the typedef that names it.
+fn has_name(object: &Object, id: TypeId) -> bool {
+    !object.type_ref(id).name.is_empty()
 }
 
 fn bit_field(bits: Bits, declared: u32) -> Option<(BitLoad, BitField)> {

@@ -7,7 +7,7 @@ use crate::elf::{
     CoreInput, DataInput, DataSection, MapInput, ObjectInput, ProgramInput, SourceText, Variable as DataVariable,
 };
 use crate::manifest::{GROUPS, HELD, Manifest, Parameter, Program, REST, Tallies, Variable};
-use bpfquery_btf::{Builder, CoreKind, CoreSpec, CoreTypes, MapDef, MapPart, NewMember, TypeId, c_identifier};
+use bpfquery_btf::{Builder, CoreKind, CoreSpec, CoreTypes, Leaf, MapDef, MapPart, NewMember, TypeId, c_identifier};
 use bpfquery_catalog::{Check, Hook, Kernel, VMLINUX};
 use bpfquery_codegen::ir::{self, CoreWhat, Func, Global, MapData, MapKind};
 use bpfquery_codegen::lower::{Lowered, TALLY_COPIES, TALLY_STRIDE};
@@ -255,7 +255,12 @@ fn cores(btf: &mut Builder, func: &Func, kernel: &dyn Kernel) -> Result<Vec<Core
         let mut types = CoreTypes::new(&base);
         let mut places = Vec::new();
         for (i, core) in func.cores.iter().enumerate().filter(|(_, core)| core.object == object) {
-            let access = types.field(TypeId(core.root), &core.members);
+            let root = TypeId(core.root);
+            let access = match (core.what, core.guess) {
+                (CoreWhat::TypeSize, _) => Ok(types.whole(root)),
+                (_, Some(guess)) if core.members.is_empty() => types.named_field(root, &core.text, leaf(guess)),
+                _ => types.field(root, &core.members),
+            };
             places.push((i, access.map_err(|e| Failure::bug("object", format!("{}: {e}", core.text)))?));
         }
         let specs = types.finish(btf).map_err(|e| Failure::bug("object", e.to_string()))?;
@@ -266,11 +271,20 @@ fn cores(btf: &mut Builder, func: &Func, kernel: &dyn Kernel) -> Result<Vec<Core
     Ok(inputs.into_iter().flatten().collect())
 }
 
+/// What a member that is not there is guessed to be.
+fn leaf(guess: ir::Guess) -> Leaf {
+    match guess {
+        ir::Guess::Int { bytes, signed } => Leaf::Int { size: bytes, signed },
+        ir::Guess::Pointer => Leaf::Ptr,
+    }
+}
+
 fn core_input(core: &ir::CoreReloc, spec: &CoreSpec) -> Result<CoreInput> {
     let kind = match core.what {
         CoreWhat::ByteOffset => CoreKind::FieldByteOffset,
         CoreWhat::ByteSize => CoreKind::FieldByteSize,
         CoreWhat::Exists => CoreKind::FieldExists,
+        CoreWhat::TypeSize => CoreKind::TypeSize,
         CoreWhat::LshiftU64 => CoreKind::FieldLshiftU64,
         CoreWhat::RshiftU64 => CoreKind::FieldRshiftU64,
     };

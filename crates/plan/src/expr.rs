@@ -2,7 +2,7 @@
 
 use crate::like::Pattern;
 use crate::{ColumnId, Datum};
-use bpfquery_catalog::{FieldPath, SqlType};
+use bpfquery_catalog::{FieldPath, Presence, SqlType};
 use bpfquery_diag::Span;
 use serde::{Deserialize, Serialize};
 
@@ -62,8 +62,10 @@ pub enum ExprKind {
     Field {
         /// A pointer to a struct, or a struct.
         base: Box<Expr>,
-        /// Which field.
-        path: FieldPath,
+        /// Which field; where the run decides an index, the way goes through element 0.
+        path: Box<FieldPath>,
+        /// The indices that the run decides, from the outer one in.
+        at: Vec<Subscript>,
     },
     /// The NUL-ended text that the operand (a pointer to char, or an integer address) points at, in a buffer as wide as the
     /// expression's own type. A faulting read is NULL and counted.
@@ -75,6 +77,24 @@ pub enum ExprKind {
     },
     /// The histogram bucket of an integer: 0 for x < 0, 1 for 0, 2 + k for 2^k <= x < 2^(k+1).
     Bucket(Box<Expr>),
+}
+
+/// An index into an array on the way to a field: NULL where the array has no such element.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subscript {
+    /// An integer; the first element is 0.
+    pub index: Expr,
+    /// An element: its size is how far they stand apart.
+    pub element: FieldPath,
+    /// The array, where its size is known: not that of a flexible one, and not what a pointer leads to.
+    pub array: Option<FieldPath>,
+}
+
+impl Subscript {
+    /// Whether both go on in the same array, whatever the index.
+    fn same_array(&self, other: &Subscript) -> bool {
+        self.element == other.element && self.array == other.array
+    }
 }
 
 /// How a pattern is read.
@@ -150,7 +170,9 @@ impl ExprKind {
             (ExprKind::Arith(a, _, _), ExprKind::Arith(b, _, _)) => a == b,
             (ExprKind::Compare(a, _, _), ExprKind::Compare(b, _, _)) => a == b,
             (ExprKind::Like(_, a, _), ExprKind::Like(_, b, _)) => a == b,
-            (ExprKind::Field { path: a, .. }, ExprKind::Field { path: b, .. }) => a == b,
+            (ExprKind::Field { path: a, at: x, .. }, ExprKind::Field { path: b, at: y, .. }) => {
+                a == b && x.len() == y.len() && x.iter().zip(y).all(|(x, y)| x.same_array(y))
+            }
             (ExprKind::Tumble { size_ns: a }, ExprKind::Tumble { size_ns: b }) => a == b,
             (
                 ExprKind::And(_)
@@ -365,8 +387,10 @@ impl Expr {
             | ExprKind::IsNull(a)
             | ExprKind::Cast(a)
             | ExprKind::ReadText(a)
-            | ExprKind::Bucket(a)
-            | ExprKind::Field { base: a, .. } => vec![a],
+            | ExprKind::Bucket(a) => vec![a],
+            ExprKind::Field { base, at, .. } => {
+                std::iter::once(base.as_ref()).chain(at.iter().map(|at| &at.index)).collect()
+            }
             ExprKind::Arith(_, a, b) | ExprKind::Compare(_, a, b) | ExprKind::Like(a, _, b) => vec![a, b],
             ExprKind::And(list) | ExprKind::Or(list) | ExprKind::Coalesce(list) => list.iter().collect(),
             ExprKind::Case { arms, otherwise } => {
@@ -383,8 +407,10 @@ impl Expr {
             | ExprKind::IsNull(a)
             | ExprKind::Cast(a)
             | ExprKind::ReadText(a)
-            | ExprKind::Bucket(a)
-            | ExprKind::Field { base: a, .. } => vec![a],
+            | ExprKind::Bucket(a) => vec![a],
+            ExprKind::Field { base, at, .. } => {
+                std::iter::once(base.as_mut()).chain(at.iter_mut().map(|at| &mut at.index)).collect()
+            }
             ExprKind::Arith(_, a, b) | ExprKind::Compare(_, a, b) | ExprKind::Like(a, _, b) => vec![a, b],
             ExprKind::And(list) | ExprKind::Or(list) | ExprKind::Coalesce(list) => list.iter_mut().collect(),
             ExprKind::Case { arms, otherwise } => {
@@ -400,7 +426,9 @@ impl Expr {
             ExprKind::Column(id) => column(*id),
             ExprKind::Param(_) | ExprKind::IsNull(_) | ExprKind::Tumble { .. } => false,
             // A struct in memory is located, not read.
-            ExprKind::Field { base, .. } if matches!(self.ty, SqlType::Struct(_)) => base.nullable(column),
+            ExprKind::Field { base, path, at } if matches!(self.ty, SqlType::Struct(_)) => {
+                base.nullable(column) || !at.is_empty() || path.presence != Presence::Sure
+            }
             ExprKind::Field { .. } | ExprKind::ReadText(_) => true,
             ExprKind::Arith(ArithOp::Div | ArithOp::Mod, a, b) => {
                 let sure = matches!(&b.kind, ExprKind::Literal(Datum::Int(n)) if *n != 0);

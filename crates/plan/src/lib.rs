@@ -30,12 +30,13 @@ mod validate;
 
 pub use cheapest_hook::cheapest_hook;
 pub use datum::Datum;
-pub use expr::{ArithOp, CompareOp, Expr, ExprKind, Like, ParamId, UnaryOp};
+pub use expr::{ArithOp, CompareOp, Expr, ExprKind, Like, ParamId, Subscript, UnaryOp};
 pub use layout::{BUCKETS, Field, Layout, Stored};
 pub use nulls::column_nullable;
 pub use optimise::{Applied, optimise};
 pub use plan::{AggregateCall, AggregateFn, ColumnId, Item, Param, Plan, Query, ReadAt, SortKey};
 pub use print::{ident, interval};
+pub use rules::known_fields::known_fields;
 pub use seen::{Seen, mark};
 pub use split::{
     Fragment, HELD_NOTHING, HELD_REJECTED, HELD_ROW, HeldStore, Matched, Output, OutputColumn, Slot, SlotOp, Source,

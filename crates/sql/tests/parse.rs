@@ -250,7 +250,7 @@ fn what_is_not_supported_says_so() {
         "select a @> b",
         "select |/ 4",
         "select array[1, 2]",
-        "select a[1]",
+        "select a[1:2]",
         "select a[1:2]",
         "select (1, 2)",
         "select (a, b) = (1, 2)",

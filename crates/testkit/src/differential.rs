@@ -115,8 +115,13 @@ fn compiled(sql: &str, kernel: &dyn Kernel, target: Target) -> Result<Compiled, 
 }
 
 fn line(subject: &Subject, context: &[u64; 12], process: &Process) -> Line {
-    let place =
-        |name: &str| Place { text: name.to_string(), args: false, column: name.to_string(), members: Vec::new() };
+    let place = |name: &str| Place {
+        text: name.to_string(),
+        args: false,
+        column: name.to_string(),
+        indices: Vec::new(),
+        members: Vec::new(),
+    };
     let mut fields =
         vec![(place("pid"), Value::Int(process.pid.into())), (place("comm"), Value::Text(process.comm.clone().into()))];
     for (at, word) in context.iter().enumerate() {

@@ -11,6 +11,9 @@ use bpfquery_catalog::{
 use bpfquery_codegen::interp::{Event, Sparse};
 use bpfquery_isa::Helper;
 
+/// Elements that are made behind a pointer.
+const ROOM: usize = 8;
+
 /// One hit of a probe, with the memory around it.
 pub(crate) struct Hit {
     pub(crate) event: Event,
@@ -103,8 +106,14 @@ impl Maker<'_> {
             Access::Context { offset, size } => {
                 let at = At::Context(offset.into());
                 let mut spot = Spot { at, size: size.into(), bits: None, ty: column.ty };
-                for member in &place.members {
-                    spot = self.member(&spot, member)?;
+                for index in &place.indices {
+                    spot = self.element(&spot, *index)?;
+                }
+                for step in &place.members {
+                    spot = self.member(&spot, &step.name)?;
+                    for index in &step.indices {
+                        spot = self.element(&spot, *index)?;
+                    }
                 }
                 self.store(&spot, value)
             }
@@ -112,7 +121,7 @@ impl Maker<'_> {
     }
 
     fn fail(&mut self, place: &Place, value: &Value) -> Result<(), String> {
-        let name = format!("bpf_{}", place.members.first().map_or("", String::as_str));
+        let name = format!("bpf_{}", place.members.first().map_or("", |step| &step.name));
         let helper = Helper::ALL.iter().find(|helper| helper.name() == name).ok_or("no helper is called so")?;
         let Value::Int(result) = value else { return Err("a helper's result is a number".to_string()) };
         self.failures.push((*helper, i64::try_from(*result).map_err(|error| error.to_string())?));
@@ -211,6 +220,39 @@ impl Maker<'_> {
         let member = member.map_err(|wrong| format!("{name}: {wrong:?}"))?;
         let at = At::Memory(base + u64::from(member.offset));
         Ok(Spot { at, size: member.size as usize, bits: member.bits, ty: member.ty })
+    }
+
+    /// An element of the array that stands at a spot, or of what the pointer there leads to; what is not there is made.
+    fn element(&mut self, of: &Spot, index: u32) -> Result<Spot, String> {
+        let (base, ty, size) = match (&of.ty, of.at) {
+            (SqlType::Array { element, len }, At::Memory(address)) if *len > 0 => {
+                (address, (**element).clone(), of.size / *len as usize)
+            }
+            (SqlType::Text { .. }, At::Memory(address)) => (address, SqlType::Int { bits: 8, signed: false }, 1),
+            (SqlType::Pointer { to: Pointee::Struct(to), space }, _) => {
+                let size = self.size_of(to)?;
+                (self.row(of, *space, size)?, SqlType::Struct(to.clone()), size)
+            }
+            (SqlType::Pointer { to: Pointee::Value(to), space }, _) => {
+                let (bits, _) = to.scalar().ok_or_else(|| format!("{to} has no elements here"))?;
+                let size = usize::from(bits) / 8;
+                (self.row(of, *space, size)?, (**to).clone(), size)
+            }
+            (other, _) => return Err(format!("{other} has no elements here")),
+        };
+        Ok(Spot { at: At::Memory(base + u64::from(index) * size as u64), size, bits: None, ty })
+    }
+
+    /// The address that the pointer at a spot holds; if it is none, that of room for some elements.
+    fn row(&mut self, of: &Spot, space: Space, size: usize) -> Result<u64, String> {
+        match self.word(of)? {
+            0 => {
+                let address = self.memory.place(space, vec![0; ROOM * size]);
+                self.put(of.at, &address.to_le_bytes())?;
+                Ok(address)
+            }
+            address => Ok(address),
+        }
     }
 
     /// The address that the pointer at a spot holds; a struct that is not there is made.

@@ -29,8 +29,19 @@ pub struct Place {
     pub args: bool,
     /// The column (or `fail`).
     pub column: String,
+    /// The indices behind it.
+    pub indices: Vec<u32>,
     /// The members that follow, whether after `.` or `->`.
-    pub members: Vec<String>,
+    pub members: Vec<Step>,
+}
+
+/// A member, and the indices behind it: `b[1]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// What stands in brackets, in order.
+    pub indices: Vec<u32>,
 }
 
 /// A value.
@@ -94,11 +105,20 @@ fn place(text: &str) -> Result<Place, String> {
     if args {
         column = parts.next().unwrap_or_default();
     }
-    let members: Vec<String> = parts.collect();
-    if column.is_empty() || members.iter().any(String::is_empty) {
-        return Err(format!("\"{text}\" is no name"));
-    }
-    Ok(Place { text: text.to_string(), args, column, members })
+    let members = parts.map(|part| step(&part)).collect::<Option<Vec<Step>>>();
+    // `context[1]` is a name by itself.
+    let first =
+        if column.starts_with("context[") { Some(Step { name: column, indices: Vec::new() }) } else { step(&column) };
+    let (Some(first), Some(members)) = (first, members) else { return Err(format!("\"{text}\" is no name")) };
+    Ok(Place { text: text.to_string(), args, column: first.name, indices: first.indices, members })
+}
+
+/// `name[1][2]`.
+fn step(text: &str) -> Option<Step> {
+    let mut parts = text.split('[');
+    let name = parts.next().filter(|name| !name.is_empty())?.to_string();
+    let indices = parts.map(|part| part.strip_suffix(']')?.parse().ok()).collect::<Option<_>>()?;
+    Some(Step { name, indices })
 }
 
 fn read_value(text: &str) -> Result<(Value, &str), String> {
@@ -195,7 +215,8 @@ mod tests {
         let lines = parse("# none\n2 x pid=1 args.path->dentry->d_name.name=\"x\" comm=dd\n").expect("sound");
         let [line] = lines.as_slice() else { panic!("{lines:?}") };
         assert_eq!(line.times, 2);
-        assert_eq!(line.fields[1].0.members, ["dentry", "d_name", "name"]);
+        let names: Vec<&str> = line.fields[1].0.members.iter().map(|step| step.name.as_str()).collect();
+        assert_eq!(names, ["dentry", "d_name", "name"]);
         assert!(line.fields[1].0.args && line.fields[1].0.column == "path");
         for (text, expect) in [
             ("pid", "input line 1: \"pid\" has no ="),

@@ -123,7 +123,7 @@ impl<'a> Machine<'a> {
                 };
                 section.address() + u64::from(global.offset)
             }
-            Op::Core(core) => self.func.cores.get(core.index()).ok_or(Fault::Undefined)?.local.into(),
+            Op::Core(core) => self.func.cores.get(core.index()).ok_or(Fault::Undefined)?.here().into(),
             Op::Scan(scan) => self.scan(scan)?,
             Op::Call { helper, args } => {
                 let args = args.iter().map(|&arg| self.get(arg)).collect::<Result<Vec<u64>, Fault>>()?;

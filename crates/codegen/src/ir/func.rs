@@ -147,8 +147,25 @@ pub struct CoreReloc {
     pub members: Vec<u32>,
     /// For the printer: `dentry.d_name.name`.
     pub text: String,
-    /// The value in the target that was compiled for.
+    /// The value in the target that was compiled for; of what it does not have, by the guess.
     pub local: u32,
+    /// What the field probably is where another kernel has it, if this one does not. Without members it is found by the names
+    /// in `text`.
+    pub guess: Option<Guess>,
+}
+
+/// A field that the kernel compiled for does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guess {
+    /// An integer.
+    Int {
+        /// 1, 2, 4 or 8.
+        bytes: u32,
+        /// Two's complement.
+        signed: bool,
+    },
+    /// An address.
+    Pointer,
 }
 
 /// What a CO-RE relocation computes (enum bpf_core_relo_kind, include/uapi/linux/bpf.h).
@@ -160,10 +177,19 @@ pub enum CoreWhat {
     ByteSize,
     /// 1 if the field exists, else 0.
     Exists,
+    /// The bytes of the root itself; there are no members.
+    TypeSize,
     /// Left shift that puts a bitfield (or a short integer) at the top of 64 bits.
     LshiftU64,
     /// Right shift that brings it down from there.
     RshiftU64,
+}
+
+impl CoreReloc {
+    /// What the loader computes on the kernel that was compiled for: a field that is not there does not exist.
+    pub fn here(&self) -> u32 {
+        if self.what == CoreWhat::Exists && self.guess.is_some() { 0 } else { self.local }
+    }
 }
 
 impl BlockData {

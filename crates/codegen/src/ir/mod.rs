@@ -41,7 +41,8 @@ pub use cfg::Cfg;
 pub(crate) use cfg::reverse_postorder;
 pub use entity::{Block, CoreId, GlobalId, Inst, MapId, SlotId, Value};
 pub use func::{
-    BlockData, Context, CoreReloc, CoreWhat, Func, Global, GlobalData, InstData, MapData, MapKind, SlotData, ValueData,
+    BlockData, Context, CoreReloc, CoreWhat, Func, Global, GlobalData, Guess, InstData, MapData, MapKind, SlotData,
+    ValueData,
 };
 pub use op::{Access, BinOp, Cond, Op, PtrKind, Scan, Stop, Terminator, Type};
 pub use parse::{ParseError, parse};

@@ -4,7 +4,7 @@
 //! removed block (nothing in it, no terminator) is left out. Spans are not part of the text: [`WithSql`] adds the SQL
 //! as comments. Types of instruction results are not printed, for they follow from the instruction.
 
-use super::names::{ACCESSES, BIN_OPS, CONDS, CORE_KINDS, MAP_KINDS, SECTIONS, STOPS, word};
+use super::names::{ACCESSES, BIN_OPS, CONDS, CORE_KINDS, GUESSES, MAP_KINDS, SECTIONS, STOPS, word};
 use super::{
     Block, BlockData, CoreReloc, Func, GlobalData, Inst, MapData, MapKind, Op, PtrKind, Scan, Terminator, Type, Value,
 };
@@ -170,7 +170,8 @@ fn runs(init: &[u8]) -> Vec<(usize, &[u8])> {
 fn core_text(core: &CoreReloc) -> String {
     let members: Vec<String> = core.members.iter().map(u32::to_string).collect();
     let (what, object, root) = (word(&CORE_KINDS, core.what), &core.object, core.root);
-    format!("{what} {object:?}:{root} {:?} [{}] = {}", core.text, members.join(" "), core.local)
+    let guess = core.guess.map(|guess| format!(" absent {}", word(&GUESSES, guess))).unwrap_or_default();
+    format!("{what} {object:?}:{root} {:?} [{}] = {}{guess}", core.text, members.join(" "), core.local)
 }
 
 fn print_block(func: &Func, block: Block, comment: &mut Comment<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! Expressions whose value fits a register. Values are kept extended to 64 bits in the signedness of their type.
 
 use super::Lowerer;
+use super::field::Place;
 use crate::ir::{Access, BinOp, Block, Cond, Global, Type, Value};
 use bpfquery_catalog::SqlType;
 use bpfquery_diag::{Diagnostic, Failure, Result};
@@ -38,7 +39,7 @@ impl Lowerer<'_> {
             ExprKind::Case { arms, otherwise } => self.case(arms, otherwise, null),
             ExprKind::Coalesce(list) => self.coalesce(list, null),
             ExprKind::Cast(a) => self.cast(expr, a, null),
-            ExprKind::Field { base, path } => self.field(expr, base, path, null),
+            ExprKind::Field { base, path, at } => self.field(expr, &Place { base, path, at }, null),
             ExprKind::Tumble { size_ns } => Ok(self.tumble(*size_ns)),
             ExprKind::Bucket(a) => self.bucket(a, null),
             ExprKind::ReadText(_) => Err(Failure::bug("lower", "text as a number")),
@@ -138,6 +139,9 @@ impl Lowerer<'_> {
     }
 
     fn cast(&mut self, expr: &Expr, operand: &Expr, null: Block) -> Result<Value> {
+        if let (SqlType::Struct(_) | SqlType::Array { .. }, SqlType::Pointer { .. }) = (&operand.ty, &expr.ty) {
+            return self.address(operand, null);
+        }
         let (Some((from, from_signed)), Some((to, to_signed))) = (operand.ty.scalar(), expr.ty.scalar()) else {
             let message = format!("a cast from {} to {} is not supported yet in the kernel", operand.ty, expr.ty);
             return Err(Diagnostic::new("unsupported", expr.span, message).into());

@@ -4,6 +4,7 @@
 //! counted. What is read to be compared is read with one byte more than its width, so that what just fits is known to.
 
 use super::choice::{is_choice, kept};
+use super::field::Place;
 use super::{Counter, Lowerer, key, task::COMM};
 use crate::ir::{Access, BinOp, Block, Cond, Value};
 use bpfquery_catalog::{self as catalog, Builtin, Column, Pointee, Space, SqlType};
@@ -186,12 +187,10 @@ impl Lowerer<'_> {
                 self.shortened(operand, width(expr)?, null)
             }
             ExprKind::Cast(operand) if operand.ty.is_text() => self.source(operand, null),
-            ExprKind::Field { base, path } => {
+            ExprKind::Field { base, path, at } => {
                 let user = super::field::space(base) == Space::User;
                 let reader = if user { Helper::ProbeReadUserStr } else { Helper::ProbeReadKernelStr };
-                let base = self.address(base, null)?;
-                self.build.set_span(expr.span);
-                let address = self.field_address(base, path);
+                let address = self.located(expr, &Place { base, path, at }, null)?;
                 Ok(From::Address(reader, address, false))
             }
             ExprKind::ReadText(pointer) => {

@@ -373,6 +373,7 @@ impl Maker {
             members: vec![local],
             text: format!("x.f{local}"),
             local,
+            guess: None,
         });
         let value = self.int(pool);
         let op = self.random.pick(&[BinOp::Add, BinOp::Shl, BinOp::Ashr, BinOp::Lshr, BinOp::Sub, BinOp::And]);

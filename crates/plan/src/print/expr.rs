@@ -1,7 +1,7 @@
 //! Expressions as SQL, with the names of their columns.
 
 use super::list;
-use crate::{ArithOp, ColumnId, Datum, Expr, ExprKind, Like, Param, UnaryOp};
+use crate::{ArithOp, ColumnId, Datum, Expr, ExprKind, Like, Param, Subscript, UnaryOp};
 use bpfquery_catalog::{DEFAULT_TEXT, SqlType};
 
 /// How tightly an operator binds, as PostgreSQL 16 has it (4.1.6 "Operator Precedence").
@@ -58,7 +58,7 @@ impl Printer<'_> {
             ExprKind::Case { arms, otherwise } => (self.case(arms, otherwise), Binds::Atom),
             ExprKind::Coalesce(args) => (format!("coalesce({})", self.args(args)), Binds::Atom),
             ExprKind::Cast(a) => (format!("{}::{}", self.at(a, Binds::Cast), expr.ty), Binds::Cast),
-            ExprKind::Field { base, path } => self.field(base, &path.text),
+            ExprKind::Field { base, path, at } => self.field(base, &path.text, at),
             ExprKind::ReadText(a) => (self.read_text(a, &expr.ty), Binds::Atom),
             ExprKind::Tumble { size_ns } => (format!("tumble({})", interval(i128::from(*size_ns))), Binds::Atom),
             ExprKind::Bucket(a) => (format!("bucket({})", self.at(a, Binds::Or)), Binds::Atom),
@@ -125,9 +125,20 @@ impl Printer<'_> {
         format!("{text} ELSE {} END", self.at(otherwise, Binds::Or))
     }
 
-    fn field(&self, base: &Expr, path: &str) -> (String, Binds) {
-        let arrow = if matches!(base.ty, SqlType::Pointer { .. }) { " -> " } else { "." };
-        (format!("{}{arrow}{path}", self.at(base, Binds::Cast)), Binds::Atom)
+    fn field(&self, base: &Expr, path: &str, at: &[Subscript]) -> (String, Binds) {
+        let arrow = match base.ty {
+            _ if path.starts_with('[') => "",
+            SqlType::Pointer { .. } => " -> ",
+            _ => ".",
+        };
+        // Each `[]` of the path is an index that the run decides.
+        let mut indices = at.iter().map(|at| self.at(&at.index, Binds::Or));
+        let mut parts = path.split("[]");
+        let mut text = format!("{}{arrow}{}", self.at(base, Binds::Cast), parts.next().unwrap_or_default());
+        for part in parts {
+            text += &format!("[{}]{part}", indices.next().unwrap_or_default());
+        }
+        (text, Binds::Atom)
     }
 
     fn read_text(&self, address: &Expr, ty: &SqlType) -> String {

@@ -21,7 +21,9 @@ pub(super) fn fold(expr: Expr) -> Expr {
     match &expr.kind {
         // The places and the clock that these read are not known now; NULL as an address is.
         ExprKind::Literal(_) | ExprKind::Column(_) | ExprKind::Param(_) | ExprKind::Tumble { .. } => expr,
-        ExprKind::Field { base: a, .. } | ExprKind::ReadText(a) if is_null(a) => literal(Datum::Null),
+        ExprKind::Field { .. } | ExprKind::ReadText(_) if expr.children().into_iter().any(is_null) => {
+            literal(Datum::Null)
+        }
         ExprKind::Field { .. } | ExprKind::ReadText(_) => expr,
         _ if is_strict(&expr.kind) && expr.children().into_iter().any(is_null) => literal(Datum::Null),
         ExprKind::Cast(a) if a.ty == ty => (**a).clone(),

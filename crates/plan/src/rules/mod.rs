@@ -6,6 +6,7 @@
 pub(crate) mod drop_filters;
 pub(crate) mod fold_constants;
 pub(crate) mod identities;
+pub(crate) mod known_fields;
 pub(crate) mod limits;
 pub(crate) mod merge_projects;
 pub(crate) mod prune_columns;

@@ -137,6 +137,8 @@ pub enum ExprKind {
     Column(Vec<Name>),
     /// `base -> name`, or `.name` behind something that is no plain name.
     Field(Box<Expr>, Name),
+    /// `base[index]`.
+    Index(Box<Expr>, Box<Expr>),
     /// `-x`, `~x` or `NOT x`.
     Unary(UnaryOp, Box<Expr>),
     /// Arithmetic; the span is the operator's.
@@ -212,12 +214,21 @@ pub enum ExprKind {
         /// The operand.
         expr: Box<Expr>,
         /// The type asked for.
-        to: SqlType,
+        to: CastType,
         /// Where the type stands.
         at: Span,
     },
     /// `f(x)`.
     Call(Call),
+}
+
+/// The type that a cast names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CastType {
+    /// One of SQL's.
+    Sql(SqlType),
+    /// In double quotes: one of the kernel's, as C names it (`struct sock`).
+    C(String),
 }
 
 /// A function call.
@@ -284,7 +295,10 @@ impl Expr {
             | ExprKind::Column(_) => Vec::new(),
             ExprKind::Field(a, _) | ExprKind::Unary(_, a) => vec![a],
             ExprKind::Is { expr, .. } | ExprKind::Cast { expr, .. } => vec![expr],
-            ExprKind::Arith(_, _, a, b) | ExprKind::Compare(_, _, a, b) | ExprKind::Distinct { a, b, .. } => vec![a, b],
+            ExprKind::Arith(_, _, a, b)
+            | ExprKind::Compare(_, _, a, b)
+            | ExprKind::Distinct { a, b, .. }
+            | ExprKind::Index(a, b) => vec![a, b],
             ExprKind::And(list) | ExprKind::Or(list) => list.iter().collect(),
             ExprKind::InList { expr, list, .. } => std::iter::once(expr.as_ref()).chain(list).collect(),
             ExprKind::Between { expr, low, high, .. } => vec![expr, low, high],
@@ -333,7 +347,7 @@ impl Expr {
                 let star = |call: &Call| matches!(call.args, Args::Star(_));
                 a.name.same(&b.name) && star(a) == star(b) && a.filter.is_some() == b.filter.is_some()
             }
-            // NULL, AND, OR: nothing but the operands.
+            // NULL, AND, OR, an element: nothing but the operands.
             _ => true,
         };
         heads && a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))

@@ -2,7 +2,7 @@
 //!
 //! What must hold: parsing it gives the same query, spans aside.
 
-use super::{Args, Ast, Call, Expr, ExprKind, From, Is, Join, Name, On, OrderKey, SelectItem, UnaryOp};
+use super::{Args, Ast, Call, CastType, Expr, ExprKind, From, Is, Join, Name, On, OrderKey, SelectItem, UnaryOp};
 use bpfquery_catalog::Literal;
 use std::fmt::{self, Display, Formatter};
 
@@ -153,6 +153,7 @@ impl Display for Expr {
                 f.write_str(&names.join("."))
             }
             ExprKind::Field(base, name) => write!(f, "{} -> {name}", Operand(base)),
+            ExprKind::Index(base, index) => write!(f, "{}[{index}]", Operand(base)),
             ExprKind::Unary(op, a) => write!(f, "{op}{}", Operand(a)),
             ExprKind::Arith(op, _, a, b) => write!(f, "{} {} {}", Operand(a), op.symbol(), Operand(b)),
             ExprKind::Compare(op, _, a, b) => write!(f, "{} {} {}", Operand(a), op.symbol(), Operand(b)),
@@ -181,7 +182,7 @@ impl Display for Expr {
                 }
             }
             ExprKind::Case { operand, arms, otherwise } => case(f, operand.as_deref(), arms, otherwise.as_deref()),
-            ExprKind::Cast { expr, to, .. } => write!(f, "CAST({expr} AS {})", type_name(to)),
+            ExprKind::Cast { expr, to, .. } => write!(f, "CAST({expr} AS {to})"),
             ExprKind::Call(call) => write!(f, "{call}"),
         }
     }
@@ -204,6 +205,7 @@ impl Display for Operand<'_> {
             | ExprKind::Cast { .. }
             | ExprKind::Call(_) => write!(f, "{}", self.0),
             ExprKind::Field(..)
+            | ExprKind::Index(..)
             | ExprKind::Unary(..)
             | ExprKind::Arith(..)
             | ExprKind::Compare(..)
@@ -241,6 +243,15 @@ fn case(f: &mut Formatter<'_>, operand: Option<&Expr>, arms: &[(Expr, Expr)], ot
         write!(f, " ELSE {otherwise}")?;
     }
     f.write_str(" END")
+}
+
+impl Display for CastType {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            CastType::Sql(ty) => f.write_str(&type_name(ty)),
+            CastType::C(name) => f.write_str(&quoted(name, true)),
+        }
+    }
 }
 
 /// A type as the parser reads it.

@@ -54,10 +54,10 @@ impl Binder<'_> {
                 return Err(Diagnostic::new("wrong-arguments", *at, fact).help(help).into());
             }
         };
-        let mut args = Vec::new();
-        for arg in list {
-            args.push(self.raw(arg)?);
-        }
+        let mut args = match function.name() {
+            "coalesce" => self.alternatives(list)?,
+            _ => list.iter().map(|arg| self.raw(arg)).collect::<Result<Vec<_>>>()?,
+        };
         self.settle(&mut args);
         Ok(function.bind(args, span)?)
     }

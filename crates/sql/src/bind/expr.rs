@@ -3,7 +3,7 @@
 //! What must hold: a message about operands points at the operator, as PostgreSQL's do.
 
 use super::{Binder, MAX_NODES, bounded, too_large};
-use crate::ast::{Expr, ExprKind, Is, UnaryOp};
+use crate::ast::{CastType, Expr, ExprKind, Is, UnaryOp};
 use crate::number;
 use bpfquery_catalog::{DEFAULT_TEXT, SqlType};
 use bpfquery_diag::{Diagnostic, Result, Span};
@@ -54,6 +54,11 @@ impl Binder<'_> {
                 let base = self.raw(base)?;
                 self.field(base, name)
             }
+            ExprKind::Index(base, index) => {
+                let base = self.raw(base)?;
+                let index = self.value(index)?;
+                self.element(base, index, span)
+            }
             ExprKind::Unary(op, operand) => self.unary(*op, operand, span),
             ExprKind::Arith(op, at, a, b) => {
                 let [a, b] = self.pair(a, b)?;
@@ -79,7 +84,7 @@ impl Binder<'_> {
             ExprKind::Case { operand, arms, otherwise } => {
                 self.case(operand.as_deref(), arms, otherwise.as_deref(), span)
             }
-            ExprKind::Cast { expr, to, .. } => self.cast(expr, to, span),
+            ExprKind::Cast { expr, to, at } => self.cast(expr, to, *at, span),
             ExprKind::Call(call) => self.call(call, span),
         }
     }
@@ -202,7 +207,14 @@ impl Binder<'_> {
         Ok(typing::case(conditions.into_iter().zip(values).collect(), otherwise, span)?)
     }
 
-    fn cast(&mut self, expr: &Expr, to: &SqlType, span: Span) -> Result<plan::Expr> {
+    fn cast(&mut self, expr: &Expr, to: &CastType, at: Span, span: Span) -> Result<plan::Expr> {
+        let to = match to {
+            CastType::Sql(to) => to,
+            CastType::C(name) => {
+                let operand = self.raw(expr)?;
+                return self.cast_to_c(operand, name, at, span);
+            }
+        };
         if let (ExprKind::Text(text), SqlType::Interval) = (&expr.kind, to) {
             return interval(text, span);
         }

@@ -2,10 +2,10 @@
 
 use super::Binder;
 use crate::ast::Name;
-use bpfquery_catalog::nav::{self, Member, Wrong};
-use bpfquery_catalog::{FieldPath, Pointee, SqlType};
+use bpfquery_catalog::nav::{self, Wrong};
+use bpfquery_catalog::{FieldPath, Pointee, Presence, SqlType};
 use bpfquery_diag::{Diagnostic, Failure, Result, Span};
-use bpfquery_plan::{Expr, ExprKind};
+use bpfquery_plan::{Expr, ExprKind, Subscript};
 
 impl Binder<'_> {
     /// The field `name` of `base`; embedded structs on the way make one path, so that one read reaches its end.
@@ -17,14 +17,19 @@ impl Binder<'_> {
                 return Err(refuse(wrong, &base, name));
             }
             Ok(member) => member,
-            Err(wrong) => return Err(refuse(wrong, &base, name)),
+            Err(wrong) => {
+                return self.missing(&base, name, span)?.ok_or_else(|| refuse(wrong, &base, name));
+            }
         };
         let ty = member.ty.clone();
+        let presence = if self.may_miss { Presence::Asked } else { Presence::Sure };
+        let path = FieldPath { presence, ..FieldPath::to(&member, member.name.clone()) };
         Ok(match base {
-            Expr { kind: ExprKind::Field { base: inner, path }, ty: SqlType::Struct(_), .. } => {
-                field(*inner, extend(path, &member), ty, span)
+            Expr { kind: ExprKind::Field { base: inner, path: outer, at }, ty: SqlType::Struct(_), .. } => {
+                field(*inner, outer.then(&path), at, ty, span)
             }
-            base => field(base, FieldPath::to(&member, member.name.clone()), ty, span),
+            base if member.base.name.is_empty() => return Err(refuse(Wrong::Nameless, &base, name)),
+            base => field(base, path, Vec::new(), ty, span),
         })
     }
 
@@ -34,21 +39,8 @@ impl Binder<'_> {
     }
 }
 
-fn field(base: Expr, path: FieldPath, ty: SqlType, span: Span) -> Expr {
-    Expr::new(ExprKind::Field { base: Box::new(base), path }, ty, span)
-}
-
-/// The path to an embedded struct, continued inside it.
-fn extend(outer: FieldPath, member: &Member) -> FieldPath {
-    let inner = FieldPath::to(member, member.name.clone());
-    FieldPath {
-        root: outer.root,
-        members: outer.members.into_iter().chain(inner.members).collect(),
-        text: format!("{}.{}", outer.text, inner.text),
-        offset: outer.offset.saturating_add(inner.offset),
-        size: inner.size,
-        shifts: inner.shifts,
-    }
+fn field(base: Expr, path: FieldPath, at: Vec<Subscript>, ty: SqlType, span: Span) -> Expr {
+    Expr::new(ExprKind::Field { base: Box::new(base), path: Box::new(path), at }, ty, span)
 }
 
 fn refuse(wrong: Wrong, base: &Expr, name: &Name) -> Failure {
@@ -61,9 +53,7 @@ fn refuse(wrong: Wrong, base: &Expr, name: &Name) -> Failure {
                 SqlType::Pointer { to: Pointee::Char, .. } | SqlType::Text { .. } => {
                     diagnostic.help("text has no fields")
                 }
-                SqlType::Pointer { to: Pointee::Value(_), .. } => {
-                    diagnostic.help("a pointer to a pointer cannot be followed yet")
-                }
+                SqlType::Pointer { to: Pointee::Value(_), .. } => diagnostic.help("x[0] is what it points at"),
                 _ => diagnostic.help("\".\" and \"->\" follow structs and pointers to structs"),
             }
         }
@@ -75,6 +65,11 @@ fn refuse(wrong: Wrong, base: &Expr, name: &Name) -> Failure {
             let tag = if in_struct.is_empty() { "this struct".to_string() } else { format!("struct {in_struct}") };
             Diagnostic::new("unknown-field", name.span, format!("{tag} has no field \"{text}\""))
                 .did_you_mean(nearest.as_deref())
+        }
+        Wrong::Nameless => {
+            let fact =
+                format!("\"{text}\" stands in a struct without a name, which another kernel's cannot be found by");
+            Diagnostic::new("unsupported", name.span, fact)
         }
         Wrong::WideBitfield => {
             Diagnostic::new("unsupported", name.span, format!("bitfield \"{text}\" spans more than 8 bytes"))

@@ -8,7 +8,10 @@
 //! What must hold: every expression of the plan is well-typed, and refers to columns that its input has; no expression has
 //! more than `MAX_NODES` nodes. Not checked: that the kernel can compute it; the split decides.
 
+mod c_type;
 mod call;
+mod choice;
+mod element;
 mod expr;
 mod field;
 mod filter;
@@ -58,6 +61,7 @@ pub fn bind(ast: &Ast, kernel: &dyn Kernel, options: &BindOptions) -> Result<Que
         aggregates: Vec::new(),
         seen: Seen::default(),
         place: Place::Select,
+        may_miss: false,
     };
     let mut plan = binder.scan(ast)?;
     for predicate in [binder.only(options.pid, ast)?, binder.filter(ast.filter.as_ref())?].into_iter().flatten() {
@@ -86,6 +90,8 @@ struct Binder<'a> {
     /// Where each of them is.
     seen: Seen,
     place: Place,
+    /// Whether a field may be missing: in COALESCE, which picks what the kernel has.
+    may_miss: bool,
 }
 
 /// Which clause an expression stands in: aggregates are allowed in some.

@@ -1,6 +1,6 @@
 //! The names of output columns, as PostgreSQL finds them (`FigureColnameInternal`, src/backend/parser/parse_target.c, 16).
 
-use crate::ast::{Expr, ExprKind};
+use crate::ast::{CastType, Expr, ExprKind};
 use bpfquery_catalog::SqlType;
 
 /// The name of an item without AS; `column` is the true name of what a dotted name refers to.
@@ -16,10 +16,14 @@ fn figure(expr: &Expr, column: &dyn Fn(&Expr) -> Option<String>) -> Option<(Stri
             column(expr).or(written).map(|name| (name, true))
         }
         ExprKind::Field(_, name) => Some((column(expr).unwrap_or_else(|| name.text.clone()), true)),
+        ExprKind::Index(base, _) => figure(base, column),
         ExprKind::Call(call) => Some((call.name.text.to_lowercase(), true)),
         ExprKind::Cast { expr, to, .. } => match figure(expr, column) {
             Some((name, true)) => Some((name, true)),
-            Some((_, false)) | None => Some((type_name(to), false)),
+            Some((_, false)) | None => match to {
+                CastType::Sql(to) => Some((type_name(to), false)),
+                CastType::C(name) => Some((name.clone(), false)),
+            },
         },
         ExprKind::Case { otherwise, .. } => match otherwise.as_deref().and_then(|e| figure(e, column)) {
             Some((name, true)) => Some((name, true)),

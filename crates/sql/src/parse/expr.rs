@@ -122,26 +122,41 @@ impl<'a> Exprs<'a> {
         Wide::new(ExprKind::Column(names), span)
     }
 
-    /// `(x).field`, `f(x).field`.
+    /// `(x).field`, `f(x).field`, `a.b[1].c`.
     fn access(&self, root: sp::Expr, chain: Vec<sp::AccessExpr>) -> Result<Wide> {
         let root = self.deeper(root)?;
-        let (mut expr, mut outer) = (root.expr, root.outer);
-        for access in chain {
-            let next = match access {
-                sp::AccessExpr::Dot(sp::Expr::Identifier(ident)) => name(self.tokens, &ident),
-                sp::AccessExpr::Dot(_) => {
-                    return Err(syntax::unexpected(self.tokens, self.tokens.after(outer) + 1, "the name of a field"));
-                }
-                sp::AccessExpr::Subscript(_) => {
-                    let open = self.tokens.after(outer);
+        chain.into_iter().try_fold(root, |base, access| self.step(base, access))
+    }
+
+    /// One `.name` or `[index]`. Names behind a plain name are one dotted name with it.
+    fn step(&self, base: Wide, access: sp::AccessExpr) -> Result<Wide> {
+        match access {
+            sp::AccessExpr::Dot(sp::Expr::Identifier(ident)) => {
+                let next = name(self.tokens, &ident);
+                let outer = base.outer.to(next.span);
+                let kind = match base.expr.kind {
+                    ExprKind::Column(mut names) if base.expr.span == base.outer => {
+                        names.push(next);
+                        ExprKind::Column(names)
+                    }
+                    _ => ExprKind::Field(Box::new(base.expr), next),
+                };
+                Ok(Wide::new(kind, outer))
+            }
+            sp::AccessExpr::Dot(_) => {
+                Err(syntax::unexpected(self.tokens, self.tokens.after(base.outer) + 1, "the name of a field"))
+            }
+            sp::AccessExpr::Subscript(subscript) => {
+                let open = self.tokens.after(base.outer);
+                let outer = base.outer.to(self.tokens.span_at(self.tokens.closing(open)));
+                let sp::Subscript::Index { index } = subscript else {
                     let span = self.tokens.span_at(open).to(self.tokens.span_at(self.tokens.closing(open)));
-                    return Err(unsupported(span, "an array's element"));
-                }
-            };
-            outer = outer.to(next.span);
-            expr = Expr::new(ExprKind::Field(Box::new(expr), next), outer);
+                    return Err(unsupported(span, "a part of an array"));
+                };
+                let index = self.operand(index)?;
+                Ok(Wide::new(ExprKind::Index(Box::new(base.expr), index), outer))
+            }
         }
-        Ok(Wide { expr, outer })
     }
 
     fn value(&self, value: sp::ValueWithSpan) -> Result<Wide> {
@@ -294,10 +309,14 @@ impl<'a> Exprs<'a> {
         Ok(Wide::new(if is_and { ExprKind::And(list) } else { ExprKind::Or(list) }, span))
     }
 
-    /// `a -> b.c`: fields, one after the other.
+    /// `a -> b.c`, `a -> b[1].c`: fields and elements, one after the other.
     fn arrow(&self, left: sp::Expr, right: sp::Expr) -> Result<Wide> {
         let left = self.deeper(left)?;
-        let fields = match right {
+        let (root, chain) = match right {
+            sp::Expr::CompoundFieldAccess { root, access_chain } => (*root, access_chain),
+            other => (other, Vec::new()),
+        };
+        let fields = match root {
             sp::Expr::Identifier(ident) => vec![ident],
             sp::Expr::CompoundIdentifier(idents) => idents,
             _ => {
@@ -305,13 +324,12 @@ impl<'a> Exprs<'a> {
                 return Err(syntax::unexpected(self.tokens, at, "the name of a field behind \"->\""));
             }
         };
-        let (mut expr, mut outer) = (left.expr, left.outer);
-        for field in &fields {
+        let fields = fields.iter().fold(left, |base, field| {
             let field = name(self.tokens, field);
-            outer = outer.to(field.span);
-            expr = Expr::new(ExprKind::Field(Box::new(expr), field), outer);
-        }
-        Ok(Wide { expr, outer })
+            let outer = base.outer.to(field.span);
+            Wide::new(ExprKind::Field(Box::new(base.expr), field), outer)
+        });
+        chain.into_iter().try_fold(fields, |base, access| self.step(base, access))
     }
 
     /// `x IS [NOT] …`, `x ISNULL`, `x NOTNULL`, `x NOT NULL`.
@@ -415,7 +433,7 @@ impl<'a> Exprs<'a> {
             }
             sp::CastKind::Cast | sp::CastKind::DoubleColon => {}
         }
-        let to = types::sql_type(&data_type, at)?;
+        let to = types::cast_type(&data_type, at)?;
         Ok(Wide::new(ExprKind::Cast { expr: Box::new(expr.expr), to, at }, span))
     }
 }

@@ -1,13 +1,24 @@
 //! Names of types in casts.
 
 use super::tokens::Tokens;
+use crate::ast::CastType;
 use bpfquery_catalog::{DEFAULT_TEXT, SqlType};
 use bpfquery_diag::{Diagnostic, Result, Span};
-use sqlparser::ast::{DataType as T, ExactNumberInfo};
+use sqlparser::ast::{DataType as T, ExactNumberInfo, Ident, ObjectName, ObjectNamePart};
 use sqlparser::tokenizer::Token;
 
 /// The type that a cast names; `at` is where.
-pub(super) fn sql_type(ty: &T, at: Span) -> Result<SqlType> {
+pub(super) fn cast_type(ty: &T, at: Span) -> Result<CastType> {
+    if let T::Custom(ObjectName(parts), modifiers) = ty
+        && let ([ObjectNamePart::Identifier(Ident { value, quote_style: Some('"'), .. })], []) =
+            (&parts[..], &modifiers[..])
+    {
+        return Ok(CastType::C(value.clone()));
+    }
+    sql_type(ty, at).map(CastType::Sql)
+}
+
+fn sql_type(ty: &T, at: Span) -> Result<SqlType> {
     let int = |bits, signed| SqlType::Int { bits, signed };
     Ok(match ty {
         T::Bool | T::Boolean => SqlType::Bool,

@@ -1,6 +1,6 @@
 //! Lines of the tables: slots, maps, globals, relocations.
 
-use super::super::names::{CORE_KINDS, MAP_KINDS, SECTIONS, meaning};
+use super::super::names::{CORE_KINDS, GUESSES, MAP_KINDS, SECTIONS, meaning};
 use super::super::{CoreReloc, Func, GlobalData, MapData, MapKind, SlotData};
 use super::{entity, lex::Line};
 
@@ -94,5 +94,13 @@ fn core(line: &mut Line) -> Result<CoreReloc, String> {
         members.push(line.number("a member's number")?);
     }
     line.punct('=')?;
-    Ok(CoreReloc { what, object, root, members, text, local: line.number("a number")? })
+    let local = line.number("a number")?;
+    let guess = match line.eat_word("absent") {
+        true => {
+            let word = line.word("a guess")?;
+            Some(meaning(&GUESSES, &word).ok_or_else(|| format!("\"{word}\" is no guess"))?)
+        }
+        false => None,
+    };
+    Ok(CoreReloc { what, object, root, members, text, local, guess })
 }
