@@ -21,7 +21,7 @@ const SQL: &str = "select args.pid as number, count(*) from tracepoint.syscalls.
 const ARGS: [&str; 2] = ["--max-groups", "1048576"];
 
 /// How often each reader is measured, at most.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// A reader.
 #[derive(Clone, Debug)]

@@ -225,7 +225,8 @@ pub(crate) fn keys(readers: &[keys::Reader]) -> String {
 
 `select args.pid as number, count(*) from tracepoint.syscalls.sys_enter_getpgid group by number` with a million numbers, to a file: from
 SIGINT to the last row, and the reader's peak memory. bpfquery should take no longer than C, which prints no more than it must, and
-less than 60 MB. Usual C counts atomically in one hash map; the best C has a value for each processor, as bpfquery has.
+less than 60 MB. Usual C counts atomically in one hash map, as bpfquery does of so many groups (`share_many_groups`); the best C for few
+groups has a value for each processor. Both kinds of C are read 4,096 entries at a time.
 
 | reader | last row after | ratio | memory |
 |---|--:|--:|--:|
