@@ -189,7 +189,12 @@ fn types() {
     );
     check_func(
         |func| {
-            func.insts.push(InstData { op: Op::Const(1), result: None, span: Default::default() });
+            func.insts.push(InstData {
+                op: Op::Const(1),
+                result: None,
+                span: Default::default(),
+                purpose: Default::default(),
+            });
             func.blocks[1].insts.push(Inst(3));
         },
         "b1: `const 1`: does not define its value",

@@ -3,6 +3,9 @@
 //! What must hold: an emission is the groups between two calls of [`Engine::end_groups`]; every group pushed is in it once. Groups
 //! are copied only as long as they are few, so that few groups come in the order of their keys' bytes and equal runs print equally;
 //! many come as they are read, and go into columns at once unless a step needs all of them.
+//!
+//! A thread's name may stand in a key as the kernel had it while it changed, with something behind its NUL: zeros are put there, and
+//! keys that are equal then are one group. So groups by name are all copied, however many.
 
 use crate::decode::{self, word};
 use crate::direct::{self, Direct, direct};
@@ -10,10 +13,12 @@ use crate::engine::Engine;
 use crate::merge::States;
 use bpfquery_diag::{Failure, Result};
 use bpfquery_plan::eval::{compare_rows, eval, passes};
-use bpfquery_plan::{Datum, SortKey, Source, Step, Store, UserPlan};
+use bpfquery_plan::{Datum, Field, SortKey, Source, Step, Store, Stored, UserPlan};
 
 /// Groups that are put in order by their keys: as many as a map holds if nobody asks for more.
 const FEW: usize = bpfquery_plan::MAX_GROUPS as usize;
+/// Bytes of a thread's name: TASK_COMM_LEN, include/linux/sched.h.
+const NAME: u32 = 16;
 /// Rows beyond those that a LIMIT keeps, before the others are dropped.
 const SLACK: usize = 1024;
 
@@ -59,6 +64,8 @@ pub(crate) struct Gathered {
     few: Flat,
     /// Whether they are many: then nothing waits in `few`.
     many: bool,
+    /// Where in a key a thread's name may stand.
+    names: Vec<usize>,
     /// Rows that wait for a step which needs all of them.
     rows: Vec<Vec<Datum>>,
 }
@@ -78,6 +85,19 @@ impl Flat {
         self.keys.extend_from_slice(key);
         self.states.extend_from_slice(states);
         self.ends.push((self.keys.len(), self.states.len()));
+    }
+
+    /// Puts zeros behind the names of all keys.
+    fn settle(&mut self, names: &[usize]) {
+        let mut start = 0;
+        for &(end, _) in &self.ends {
+            for &name in names {
+                let text = self.keys.get_mut(start + name..end).unwrap_or_default();
+                let text = text.iter_mut().take(NAME as usize).skip_while(|byte| **byte != 0);
+                text.for_each(|byte| *byte = 0);
+            }
+            start = end;
+        }
     }
 
     fn groups(&self) -> Vec<Group<'_>> {
@@ -102,8 +122,15 @@ pub(crate) struct Group<'a> {
 
 impl Gathered {
     pub(crate) fn new(plan: &UserPlan) -> Gathered {
-        Gathered { direct: direct(plan), few: Flat::default(), many: false, rows: Vec::new() }
+        Gathered { direct: direct(plan), few: Flat::default(), many: false, names: names(plan), rows: Vec::new() }
     }
+}
+
+/// The fields of a key that a thread's name fits: other texts of this width have zeros behind their NUL anyway.
+fn names(plan: &UserPlan) -> Vec<usize> {
+    let Source::Groups { key, .. } = &plan.source else { return Vec::new() };
+    let fits = |field: &&Field| field.stored == Stored::Text { bytes: NAME } && field.null_bit.is_none();
+    key.fields.iter().filter(fits).map(|field| field.offset as usize).collect()
 }
 
 impl Engine {
@@ -138,10 +165,15 @@ impl Engine {
 
     /// The emission is complete: a window's groups, or the whole run's.
     pub fn end_groups(&mut self) -> Result<()> {
-        let few = std::mem::take(&mut self.gathered.few);
+        let mut few = std::mem::take(&mut self.gathered.few);
+        few.settle(&self.gathered.names);
         let mut groups = few.groups();
         groups.sort_by(|a, b| a.key.cmp(b.key));
-        self.process(&groups)?;
+        if self.gathered.names.is_empty() {
+            self.process(&groups)?;
+        } else {
+            self.process(&joined(&groups, &mut Flat { stride: few.stride, ..Flat::default() }))?;
+        }
         self.gathered.many = false;
         let mut rows = std::mem::take(&mut self.gathered.rows);
         let steps = std::mem::take(&mut self.plan.steps);
@@ -184,7 +216,8 @@ impl Engine {
 
     fn take_in(&mut self, groups: &[Group<'_>]) -> Result<()> {
         self.received += groups.len() as u64;
-        if !self.gathered.many && self.gathered.few.ends.len() + groups.len() <= FEW {
+        let few = self.gathered.few.ends.len() + groups.len() <= FEW || !self.gathered.names.is_empty();
+        if !self.gathered.many && few {
             for group in groups {
                 self.gathered.few.stride = group.stride;
                 self.gathered.few.push(group.key, group.states);
@@ -288,6 +321,18 @@ impl Engine {
             }
         }
     }
+}
+
+/// Groups in order, of which those with equal keys become one with all their states.
+fn joined<'a>(groups: &[Group<'a>], of_several: &'a mut Flat) -> Vec<Group<'a>> {
+    let equal = |a: &Group<'_>, b: &Group<'_>| a.key == b.key;
+    for several in groups.chunk_by(equal).filter(|groups| groups.len() > 1) {
+        let states: Vec<u8> = several.iter().flat_map(|group| group.states.iter().copied()).collect();
+        of_several.push(several[0].key, &states);
+    }
+    let mut several = of_several.groups().into_iter();
+    let one = |groups: &[Group<'a>]| if groups.len() > 1 { several.next() } else { groups.first().copied() };
+    groups.chunk_by(equal).filter_map(one).collect()
 }
 
 /// Orders rows by their sort keys, each evaluated once for each row; rows that compare as equal keep their order.

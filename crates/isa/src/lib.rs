@@ -37,5 +37,5 @@ pub use display::{InsnDisplay, ProgramDisplay};
 pub use helper::Helper;
 pub use insn::{CoreRef, Imm64, Insn, Invalid, Label, MapRef, Operand, Since, Slot};
 pub use op::{AluOp, AtomicOp, Cond, Extend, Swap, SwapBits};
-pub use program::{Item, Line, Program, Span};
+pub use program::{Item, Line, Program, Purpose, Span};
 pub use reg::{Narrow, Reg, Size, Width};

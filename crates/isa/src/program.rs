@@ -5,6 +5,20 @@ use crate::{CoreRef, Insn, Label};
 /// Start and end byte of a piece of the SQL text.
 pub type Span = (u32, u32);
 
+/// What an instruction is there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// What the program is written for.
+    #[default]
+    Work,
+    /// Counts what is lost, left out or held, or asks whether anything is.
+    Losses,
+    /// Says what is NULL.
+    Nulls,
+    /// Keeps the upper half of a sum of 128 bits.
+    Wide,
+}
+
 /// An instruction and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -16,6 +30,8 @@ pub struct Line {
     pub comment: Option<String>,
     /// The CO-RE record that rewrites the instruction at load.
     pub core: Option<CoreRef>,
+    /// What it is there for.
+    pub purpose: Purpose,
 }
 
 /// A step of a program.
@@ -47,7 +63,7 @@ impl Program {
 
     /// Appends an instruction; what is known of it can be set on the result.
     pub fn emit(&mut self, insn: Insn) -> &mut Line {
-        self.items.push(Item::Insn(Line { insn, span: None, comment: None, core: None }));
+        self.items.push(Item::Insn(Line { insn, span: None, comment: None, core: None, purpose: Purpose::Work }));
         match self.items.last_mut() {
             Some(Item::Insn(line)) => line,
             _ => unreachable!("an instruction was pushed just above"),
@@ -62,6 +78,11 @@ impl Program {
         })
     }
 
+    /// The number of eight-byte slots that are there for this.
+    pub fn slots_for(&self, purpose: Purpose) -> u32 {
+        self.lines().filter(|line| line.purpose == purpose).map(|line| line.insn.slots()).sum()
+    }
+
     /// The number of eight-byte slots.
     pub fn slots(&self) -> u32 {
         self.lines().map(|line| line.insn.slots()).sum()
@@ -72,6 +93,12 @@ impl Line {
     /// Sets the piece of SQL that the instruction computes.
     pub fn span(&mut self, span: Span) -> &mut Line {
         self.span = Some(span);
+        self
+    }
+
+    /// Says what the instruction is there for.
+    pub fn purpose(&mut self, purpose: Purpose) -> &mut Line {
+        self.purpose = purpose;
         self
     }
 

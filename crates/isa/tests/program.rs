@@ -68,7 +68,7 @@ fn assembles_positions_relocations_and_jumps() {
 #[test]
 fn refuses_what_cannot_be_assembled() {
     let refused = |items: Vec<Item>| assemble(&Program { items }, 1).unwrap_err();
-    let insn = |insn| Item::Insn(Line { insn, span: None, comment: None, core: None });
+    let insn = |insn| Item::Insn(Line { insn, span: None, comment: None, core: None, purpose: Default::default() });
     let (label, to) = (Item::Label(Label(1)), Label(1));
     assert_eq!(refused(vec![]), AsmError::FallsOffEnd);
     assert_eq!(refused(vec![insn(mov64(R0, 0))]), AsmError::FallsOffEnd);

@@ -308,7 +308,7 @@ fn manifest(parts: &Parts<'_>) -> Result<Manifest> {
     let counters = lowered
         .counters
         .iter()
-        .map(|(counter, id)| Variable { name: counter.name().to_string(), offset: func.global(*id).offset });
+        .map(|c| Variable { name: c.counter.name().to_string(), offset: func.global(c.variable).offset + c.at });
     let tallies = offset(lowered.tallies_at).map(|at| Tallies {
         stride: TALLY_STRIDE,
         copies: TALLY_COPIES,

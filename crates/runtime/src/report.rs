@@ -64,8 +64,14 @@ pub(crate) fn counters(object: &Object, manifest: &Manifest) -> Result<Vec<(Stri
         let bytes = bytes.get(offset as usize..).and_then(|rest| rest.first_chunk::<8>());
         bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
     };
-    let mut all: Vec<(String, u64)> =
-        manifest.counters.iter().map(|counter| (counter.name.clone(), value(counter.offset))).collect();
+    let mut all: Vec<(String, u64)> = Vec::new();
+    for counter in &manifest.counters {
+        // One that has several places is their sum.
+        match all.iter_mut().find(|(name, _)| *name == counter.name) {
+            Some((_, count)) => *count += value(counter.offset),
+            None => all.push((counter.name.clone(), value(counter.offset))),
+        }
+    }
     all.extend(join_facts(&manifest.tallies.as_ref().map_or(Vec::new(), |tallies| tallies.sums(&bytes))));
     Ok(all)
 }

@@ -9,7 +9,7 @@ use bpfquery::{Compiled, Program};
 use bpfquery_catalog::{Hook, Kernel, SqlType, parse_duration};
 use bpfquery_codegen::interp::{self, World};
 use bpfquery_codegen::ir::{Func, Global, GlobalId};
-use bpfquery_codegen::lower::{Lowered, TALLY_COPIES, TALLY_STRIDE};
+use bpfquery_codegen::lower::{Counter, Lowered, TALLY_COPIES, TALLY_STRIDE};
 use bpfquery_diag::Failure;
 use bpfquery_exec::{Engine, Entry, answer};
 use bpfquery_object::manifest::{GROUPS, Parameter, REST, ROWS, Tallies, Variable, param_bytes};
@@ -205,11 +205,17 @@ fn emit(
 
 fn losses(lowered: &Lowered, world: &World) -> String {
     let mut text = String::new();
-    for (counter, id) in &lowered.counters {
-        let at = lowered.func.global(*id).offset as usize;
-        let bytes = world.section(Global::Bss).get(at..at + 8).unwrap_or_default();
-        let count = bytes.iter().rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
-        if count > 0 {
+    let count = |counter: Counter| -> u64 {
+        let places = lowered.counters.iter().filter(|counted| counted.counter == counter);
+        let words = places.map(|counted| {
+            let at = (lowered.func.global(counted.variable).offset + counted.at) as usize;
+            let bytes = world.section(Global::Bss).get(at..at + 8).unwrap_or_default();
+            bytes.iter().rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte))
+        });
+        words.sum()
+    };
+    for counter in Counter::ALL {
+        if let count @ 1.. = count(counter) {
             let _ = writeln!(text, "{} {count}", counter.name());
         }
     }

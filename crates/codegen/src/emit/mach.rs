@@ -6,7 +6,7 @@
 
 use crate::ir::{CoreId, GlobalId, MapId, SlotId, Stop};
 use bpfquery_diag::Span;
-use bpfquery_isa::{AluOp, Cond, Extend, Helper, Narrow, Size, Width};
+use bpfquery_isa::{AluOp, Cond, Extend, Helper, Narrow, Purpose, Size, Width};
 use std::fmt;
 
 /// How many registers the allocator may give out: `r0` to `r9`.
@@ -134,6 +134,8 @@ pub struct Line {
     pub span: Span,
     /// The relocation that rewrites its constant.
     pub core: Option<CoreId>,
+    /// What it is there for.
+    pub purpose: Purpose,
 }
 
 /// A machine block.

@@ -17,7 +17,7 @@ use super::mach::{BlockId, Inst, Line, MBlock, MFunc, REGISTERS, Src, Term, VReg
 use crate::ir::{Block, CoreId, Func, Op, Scan, SlotId, Terminator, Value, reverse_postorder};
 use crate::passes::{bounded, cfg, facts};
 use bpfquery_diag::{Failure, Result, Span};
-use bpfquery_isa::{AluOp, Width};
+use bpfquery_isa::{AluOp, Purpose, Width};
 
 /// The machine form of a function.
 pub(super) fn select(func: &Func, target: Target) -> Result<MFunc> {
@@ -61,6 +61,7 @@ struct Select<'a> {
     /// The present instruction's lines, first first.
     lines: Vec<Line>,
     span: Span,
+    purpose: Purpose,
 }
 
 impl<'a> Select<'a> {
@@ -79,6 +80,7 @@ impl<'a> Select<'a> {
             reversed: Vec::new(),
             lines: Vec::new(),
             span: Span::default(),
+            purpose: Purpose::Work,
         }
     }
 
@@ -109,11 +111,11 @@ impl<'a> Select<'a> {
     }
 
     fn emit(&mut self, inst: Inst) {
-        self.lines.push(Line { inst, span: self.span, core: None });
+        self.lines.push(Line { inst, span: self.span, core: None, purpose: self.purpose });
     }
 
     fn emit_core(&mut self, inst: Inst, core: CoreId) {
-        self.lines.push(Line { inst, span: self.span, core: Some(core) });
+        self.lines.push(Line { inst, span: self.span, core: Some(core), purpose: self.purpose });
     }
 
     /// Puts the present instruction's lines in front of what follows it.
@@ -125,12 +127,12 @@ impl<'a> Select<'a> {
 
     fn block(&mut self, block: Block) -> Result<()> {
         let data = self.func.block(block);
-        self.span = data.span;
+        (self.span, self.purpose) = (data.span, Purpose::Work);
         let term = self.terminator(&data.terminator)?;
         self.flush();
         for &inst in data.insts.iter().rev() {
             let inst = self.func.inst(inst);
-            self.span = inst.span;
+            (self.span, self.purpose) = (inst.span, inst.purpose);
             self.instruction(&inst.op, inst.result)?;
             self.flush();
         }
@@ -145,7 +147,7 @@ impl<'a> Select<'a> {
         let context = self.func.block(Block(0)).params.first();
         if let Some(reg) = context.and_then(|param| self.regs[param.index()]) {
             let copy = Inst::Mov { width: Width::W64, dst: reg, src: Src::Reg(VReg::arg(0)) };
-            let line = Line { inst: copy, span: Span::default(), core: None };
+            let line = Line { inst: copy, span: Span::default(), core: None, purpose: Purpose::Work };
             self.blocks[0].lines.insert(0, line);
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! - `a: x; z; goto j` and `b: y; z; goto j` are `a: x; s: z; goto j` and `b: y; goto s`.
 //!
+//! - `lock c += 1; p = 1; goto j` is `p = 1; lock c += 1; goto j` where hardly anything runs: what counts then ends like what else counts.
+//!
 //! A load through a register is never shared: the register may hold the context in one block and the address of a map's value in
 //! the other, and the kernel wants to know of every instruction which it is ("same insn cannot be used with different
 //! pointers": save_aux_ptr_type, kernel/bpf/verifier.c, Linux 6.18). Stores never go to the context.
@@ -10,11 +12,12 @@
 //! what is alike is equal.
 
 use super::layout::{Does, reachable};
-use super::mach::{Base, BlockId, Inst, MBlock, MFunc, Term};
+use super::mach::{Base, BlockId, Inst, Line, MBlock, MFunc, Src, Term};
 use std::collections::BTreeMap;
 
 /// Joins ends until no two are alike.
 pub(super) fn run(func: &mut MFunc) {
+    func.blocks.iter_mut().filter(|block| block.cold).for_each(|block| count_last(&mut block.lines));
     // Each round makes the function shorter by an instruction at least.
     let most: usize = func.blocks.iter().map(|block| block.lines.len()).sum();
     for _ in 0..most {
@@ -26,6 +29,24 @@ pub(super) fn run(func: &mut MFunc) {
             let length = common(func, &group);
             share(func, &group, length);
         }
+    }
+}
+
+/// Moves constants that are set behind a counter before what leads to it.
+fn count_last(lines: &mut [Line]) {
+    for from in 1..lines.len() {
+        let set = lines[from];
+        let constant = set.core.is_none() && matches!(set.inst, Inst::Mov { src: Src::Imm(_), .. });
+        if !constant || !matches!(lines[from - 1].inst, Inst::AtomicAdd { .. }) {
+            continue;
+        }
+        let touches = |line: &Line| {
+            let dst = set.inst.def();
+            let call = matches!(line.inst, Inst::Call { .. } | Inst::Scan { .. });
+            call || line.inst.def() == dst || line.inst.uses().into_iter().any(|used| Some(used) == dst)
+        };
+        let to = lines[..from].iter().rposition(touches).map_or(0, |last| last + 1);
+        lines[to..=from].rotate_right(1);
     }
 }
 

@@ -8,8 +8,11 @@ use super::{bss_ref, rodata_ref};
 use crate::ir::{Func, Global};
 use crate::regalloc::Frame;
 use bpfquery_diag::Span;
-use bpfquery_isa::{self as isa, CoreRef, Imm64, Insn, Label, MapRef, Operand, Program, Reg};
+use bpfquery_isa::{self as isa, CoreRef, Imm64, Insn, Label, MapRef, Operand, Program, Purpose, Reg};
 use std::collections::BTreeSet;
+
+/// Blocks that a branch's sides are followed through, to see what it is there for.
+const SIDES: u32 = 4;
 
 /// The program, with the places in the SQL and the relocations of its instructions.
 pub(super) fn program(func: &Func, machine: &MFunc, layout: &Layout, frame: &Frame) -> Program {
@@ -72,12 +75,13 @@ impl Writer<'_> {
         let (conditional, rest) = self.ways(block, next);
         if let Some((width, cond, a, b, target)) = conditional {
             let insn = Insn::JumpIf { width, cond, dst: reg(a), src: operand(b), target: Label(target.0) };
-            self.emit(insn, data.span);
+            self.emit(insn, data.span, self.asks(data.term));
         }
+        let purpose = data.lines.last().filter(|_| data.cold).map_or(Purpose::Work, |last| last.purpose);
         match (data.term, rest) {
-            (Term::Exit, _) => self.emit(isa::exit(), data.span),
-            (_, Some(target)) if self.is_exit(target) => self.emit(isa::exit(), data.span),
-            (_, Some(target)) => self.emit(isa::jump(Label(target.0)), data.span),
+            (Term::Exit, _) => self.emit(isa::exit(), data.span, Purpose::Work),
+            (_, Some(target)) if self.is_exit(target) => self.emit(isa::exit(), data.span, purpose),
+            (_, Some(target)) => self.emit(isa::jump(Label(target.0)), data.span, purpose),
             (_, None) => {}
         }
     }
@@ -88,8 +92,35 @@ impl Writer<'_> {
         data.lines.is_empty() && data.term == Term::Exit
     }
 
-    fn emit(&mut self, insn: Insn, span: Span) {
-        let line = self.program.emit(insn);
+    /// What a branch is there for: what stands on its sides, where both go to the same place without that.
+    fn asks(&self, term: Term) -> Purpose {
+        let Term::If { then, otherwise, .. } = term else { return Purpose::Work };
+        let begins = |side: BlockId| {
+            let first = self.machine.blocks[side.index()].lines.first();
+            first.map_or(Purpose::Work, |line| line.purpose)
+        };
+        let alike = self.behind(then, SIDES) == self.behind(otherwise, SIDES);
+        if alike { begins(then).max(begins(otherwise)) } else { Purpose::Work }
+    }
+
+    /// Where a way is back at work.
+    fn behind(&self, block: BlockId, sides: u32) -> BlockId {
+        let data = &self.machine.blocks[block.index()];
+        if sides == 0 || data.lines.iter().any(|line| line.purpose == Purpose::Work) {
+            return block;
+        }
+        match data.term {
+            Term::Jump(next) => self.behind(next, sides - 1),
+            Term::If { then, otherwise, .. } => match self.behind(then, sides - 1) {
+                same if same == self.behind(otherwise, sides - 1) => same,
+                _ => block,
+            },
+            Term::Exit => block,
+        }
+    }
+
+    fn emit(&mut self, insn: Insn, span: Span, purpose: Purpose) {
+        let line = self.program.emit(insn).purpose(purpose);
         if span != Span::default() {
             line.span((span.start, span.end));
         }
@@ -98,13 +129,13 @@ impl Writer<'_> {
     fn line(&mut self, line: &Line) {
         if let Inst::FrameAddr { dst, slot, off } = line.inst {
             let offset = i32::from(self.frame.slot(slot)) + off;
-            self.emit(isa::mov64(reg(dst), Reg::R10), line.span);
-            return self.emit(isa::alu64(isa::AluOp::Add, reg(dst), offset), line.span);
+            self.emit(isa::mov64(reg(dst), Reg::R10), line.span, line.purpose);
+            return self.emit(isa::alu64(isa::AluOp::Add, reg(dst), offset), line.span, line.purpose);
         }
         if let Inst::Scan { bytes, start, stop } = line.inst {
             return scan::write(self, bytes, start, stop, line.span);
         }
-        self.emit(self.insn(&line.inst), line.span);
+        self.emit(self.insn(&line.inst), line.span, line.purpose);
         if let (Some(core), Some(isa::Item::Insn(last))) = (line.core, self.program.items.last_mut()) {
             last.core(CoreRef(core.0));
         }

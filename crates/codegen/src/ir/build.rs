@@ -9,7 +9,7 @@ use super::{
     InstData, MapData, MapId, Op, PtrKind, Scan, SlotData, SlotId, Terminator, Type, Value, ValueData,
 };
 use bpfquery_diag::Span;
-use bpfquery_isa::Helper;
+use bpfquery_isa::{Helper, Purpose};
 
 /// Writes a [`Func`].
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub struct Builder {
     func: Func,
     current: Block,
     span: Span,
+    purpose: Purpose,
     dominance: Dominance,
 }
 
@@ -39,7 +40,8 @@ impl Builder {
             globals: Vec::new(),
             cores: Vec::new(),
         };
-        let mut builder = Builder { func, current: Block(0), span: Span::default(), dominance: Dominance::default() };
+        let (span, purpose, dominance) = (Span::default(), Purpose::Work, Dominance::default());
+        let mut builder = Builder { func, current: Block(0), span, purpose, dominance };
         let entry = builder.block();
         let ctx = builder.param(entry, Type::ptr(PtrKind::Context));
         (builder, ctx)
@@ -65,6 +67,11 @@ impl Builder {
         self.span
     }
 
+    /// What follows is there for this; what was before.
+    pub fn set_purpose(&mut self, purpose: Purpose) -> Purpose {
+        std::mem::replace(&mut self.purpose, purpose)
+    }
+
     /// A new, empty block.
     pub fn block(&mut self) -> Block {
         let block = Block(next(self.func.blocks.len()));
@@ -84,6 +91,11 @@ impl Builder {
         let block = self.block();
         self.func.blocks[block.index()].cold = true;
         block
+    }
+
+    /// The blocks from this one on hardly ever run, as far as there are any yet.
+    pub fn chill(&mut self, from: usize) {
+        self.func.blocks.iter_mut().skip(from).for_each(|block| block.cold = true);
     }
 
     /// One more parameter of a block.
@@ -124,7 +136,7 @@ impl Builder {
     fn push(&mut self, op: Op) -> Option<Value> {
         let result = self.func.result_type(&op).map(|ty| self.value(ty));
         let inst = Inst(next(self.func.insts.len()));
-        self.func.insts.push(InstData { op, result, span: self.span });
+        self.func.insts.push(InstData { op, result, span: self.span, purpose: self.purpose });
         self.func.blocks[self.current.index()].insts.push(inst);
         result
     }

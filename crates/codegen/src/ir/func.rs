@@ -2,7 +2,7 @@
 
 use super::{Access, Block, CoreId, GlobalId, Inst, MapId, Op, PtrKind, SlotId, Terminator, Type, Value};
 use bpfquery_diag::Span;
-use bpfquery_isa::Helper;
+use bpfquery_isa::{Helper, Purpose};
 
 /// One BPF program in SSA form, with the tables that it shares with the other programs of its object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub struct InstData {
     pub result: Option<Value>,
     /// The SQL that it comes from.
     pub span: Span,
+    /// What it is there for; the text form does not say it.
+    pub purpose: Purpose,
 }
 
 /// A value's type; its definition is in the block or the instruction.

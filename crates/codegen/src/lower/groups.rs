@@ -2,26 +2,21 @@
 //!
 //! The state is per CPU and a program is not re-entered on its CPU (bpf_prog_active for kprobes and perf events, the
 //! program's own `active` for trampolines and, since 6.2, raw tracepoints; kernel/trace/bpf_trace.c), so plain loads and
-//! stores do. All-zero bytes are the state of no rows, so a new entry is made from zeros and then updated like any other;
-//! other CPUs' values of a new entry are zero too (pcpu_init_value, kernel/bpf/hashtab.c, Linux 5.10).
+//! stores do. All-zero bytes are the state of no rows: other CPUs' values of a new entry are zero (pcpu_init_value,
+//! kernel/bpf/hashtab.c, Linux 5.10).
 //!
 //! A state that all CPUs share is only added to, by one atomic instruction each. Of two CPUs that make a group at once one gets
 //! -EEXIST, and finds what the other has made: no entry is ever replaced, or deleted while an event may still find it.
 
+use super::find_group::Wanted;
 use super::rows::offset_of;
-use super::{Counter, Lowerer, key};
-use crate::ir::{Access, BinOp, Block, Cond, Global, MapData, MapId, MapKind, PtrKind, Type, Value};
+use super::{Lowerer, key};
+use crate::ir::{Access, BinOp, Block, Cond, MapData, MapId, MapKind, PtrKind, Type, Value};
 use bpfquery_catalog::SqlType;
 use bpfquery_diag::{Failure, Result};
-use bpfquery_isa::Helper;
+use bpfquery_isa::Purpose;
 use bpfquery_plan::{Axis, Expr, ExprKind, Field, Layout, Slot, SlotOp, Store, Stored};
 use std::collections::BTreeMap;
-
-/// BPF_NOEXIST: the entry is made only if nobody else made it meanwhile.
-const NOEXIST: i64 = 1;
-const E2BIG: i64 = -7;
-const ENOMEM: i64 = -12;
-const EBUSY: i64 = -16;
 
 impl Lowerer<'_> {
     /// Updates the row's group.
@@ -39,19 +34,19 @@ impl Lowerer<'_> {
                 let kind = if shared { MapKind::Hash } else { MapKind::PerCpuHash };
                 let map = self.hash("groups", kind, layout, state, *max_groups);
                 let key = self.group_key(layout, keys)?;
-                self.find_or_make(map, (layout, keys), key, state.size)
+                self.find_or_make(Wanted { map, key, state, slots })?
             }
-            Store::Slots { axes, slots, rest, .. } => {
+            Store::Slots { axes, slots: count, rest, .. } => {
                 let map = self.build.map(MapData {
                     name: "groups".to_string(),
                     kind: MapKind::PerCpuArray,
                     key_size: 4,
                     value_size: state.size,
-                    max_entries: *slots,
+                    max_entries: *count,
                 });
                 match rest {
                     None => self.slot_value(map, axes, keys, None)?,
-                    Some(rest) => self.slot_or_rest(map, axes, layout, keys, state, *rest)?,
+                    Some(rest) => self.slot_or_rest(map, (axes, *rest), (layout, keys), (state, slots))?,
                 }
             }
         };
@@ -72,9 +67,9 @@ impl Lowerer<'_> {
     fn group_key(&mut self, layout: &Layout, keys: &[Expr]) -> Result<Value> {
         let buffer = self.buffer("key", layout.size);
         self.clear(layout, keys, buffer);
-        self.finding = true;
+        self.keying = true;
         self.fill(layout, keys, buffer, true)?;
-        self.finding = false;
+        self.keying = false;
         Ok(buffer)
     }
 
@@ -82,11 +77,9 @@ impl Lowerer<'_> {
     fn slot_or_rest(
         &mut self,
         map: MapId,
-        axes: &[Axis],
-        layout: &Layout,
-        keys: &[Expr],
-        state: &Layout,
-        rest: u32,
+        (axes, rest): (&[Axis], u32),
+        (layout, keys): (&Layout, &[Expr]),
+        (state, slots): (&Layout, &[Slot]),
     ) -> Result<Value> {
         let (found, beyond) = (self.build.block(), self.build.cold_block());
         let entry = self.build.param(found, Type::ptr(PtrKind::MapValue(map)));
@@ -95,9 +88,7 @@ impl Lowerer<'_> {
         self.build.switch_to(beyond);
         let rest = self.hash("groups_rest", MapKind::PerCpuHash, layout, state, rest);
         let key = self.group_key(layout, keys)?;
-        // Hardly any event comes here: it makes its group without looking first, which is less code.
-        self.settle_comms(layout, keys, key);
-        self.make(rest, key, state.size, found);
+        self.find_rest(Wanted { map: rest, key, state, slots }, found)?;
         self.build.switch_to(found);
         Ok(entry)
     }
@@ -177,63 +168,9 @@ impl Lowerer<'_> {
         }
     }
 
-    /// The group's state on this CPU: found, or made and then found.
-    fn find_or_make(&mut self, map: MapId, of: (&Layout, &[Expr]), key: Value, state_size: u32) -> Value {
-        let found = self.build.block();
-        let entry = self.build.param(found, Type::ptr(PtrKind::MapValue(map)));
-        let make = self.build.cold_block();
-        let first = self.look_up(map, key, make);
-        self.build.jump(found, &[first]);
-        self.build.switch_to(make);
-        // A group that is there under the settled key is not made again (-EEXIST), and is found then.
-        self.settle_comms(of.0, of.1, key);
-        self.make(map, key, state_size, found);
-        self.build.switch_to(found);
-        entry
-    }
-
-    /// Makes the group, unless it is there, and goes to `found` with its state on this CPU.
-    fn make(&mut self, map: MapId, key: Value, state_size: u32, found: Block) {
-        let groups = self.build.map_addr(map);
-        let zeros = self.global("zeros".to_string(), Global::Rodata, vec![0; state_size as usize]);
-        let zeros = self.build.global_addr(zeros);
-        let flags = self.build.iconst(NOEXIST);
-        let failed = self.build.call(Helper::MapUpdateElem, &[groups, key, zeros, flags]);
-        let gone = self.build.cold_block();
-        let second = self.look_up(map, key, gone);
-        self.build.jump(found, &[second]);
-        self.build.switch_to(gone);
-        self.count_error(failed);
-    }
-
-    fn look_up(&mut self, map: MapId, key: Value, missing: Block) -> Value {
-        let map = self.build.map_addr(map);
-        let value = self.build.call(Helper::MapLookupElem, &[map, key]);
-        self.build.non_null(value, missing, &[])
-    }
-
-    /// Counts an event that found no group, by errno, and ends.
-    fn count_error(&mut self, errno: Value) {
-        let exit = self.exit;
-        // The verifier replaces map helpers by the map's own functions, which before 6.4 return an int: the upper half is
-        // not its sign (d7ba4cc900bf, "bpf: return long from bpf_map_ops funcs"; seen on 5.10).
-        let errno = self.build.extend(32, true, errno);
-        for (code, counter) in
-            [(E2BIG, Counter::GroupsFull), (ENOMEM, Counter::GroupsNoMemory), (EBUSY, Counter::GroupsBusy)]
-        {
-            let counted = self.counted(counter, exit);
-            let other = self.build.cold_block();
-            let code = self.build.iconst(code);
-            self.build.branch(Cond::Eq, errno, code, counted, other);
-            self.build.switch_to(other);
-        }
-        self.count(Counter::GroupsFailed);
-        self.build.jump(exit, &[]);
-    }
-
     /// Updates all slots. Those with the same filter and input share one evaluation. A `Count` that guards `Min` and `Max` comes
     /// after them, because it tells them whether there is something to compare with: it has their input, or none.
-    fn update(&mut self, state: &Layout, slots: &[Slot], entry: Value) -> Result<()> {
+    pub(super) fn update(&mut self, state: &Layout, slots: &[Slot], entry: Value) -> Result<()> {
         let evaluations: Vec<Evaluation> = slots.iter().map(evaluation).collect();
         let mut alike: BTreeMap<&Evaluation, Vec<usize>> = BTreeMap::new();
         for (i, evaluation) in evaluations.iter().enumerate() {
@@ -358,8 +295,10 @@ impl Lowerer<'_> {
         // Adding a negative number borrows unless the sum wrapped: low >= x means that it did not.
         self.build.branch(cond, low, x, adjust, done);
         self.build.switch_to(adjust);
+        let before = self.build.set_purpose(Purpose::Wide);
         let by = self.build.iconst(by);
         self.add(entry, at + 8, by);
+        self.build.set_purpose(before);
         self.build.jump(done, &[]);
     }
 
@@ -382,9 +321,15 @@ impl Lowerer<'_> {
         let access = Access::of_bytes(bytes).ok_or_else(|| Failure::bug("lower", "extreme's width"))?;
         let seen = state.fields.get(seen as usize).ok_or_else(|| Failure::bug("lower", "extreme's guard"))?;
         let (compare, replace, keep) = (self.build.block(), self.build.block(), self.build.block());
-        let count = self.build.load(Access::U64, entry, offset_of(seen.offset)?);
-        let zero = self.build.iconst(0);
-        self.build.branch(Cond::Eq, count, zero, replace, compare);
+        let found = matches!(self.build.func().ty(entry), Type::Ptr { kind: PtrKind::MapValue(_), .. });
+        if cond == Cond::Ugt && found {
+            // max(0, x) == x: the state of no rows needs no guard. Where it is known to be one, the guard is known, too.
+            self.build.jump(compare, &[]);
+        } else {
+            let count = self.build.load(Access::U64, entry, offset_of(seen.offset)?);
+            let zero = self.build.iconst(0);
+            self.build.branch(Cond::Eq, count, zero, replace, compare);
+        }
         self.build.switch_to(compare);
         let old = self.build.load(access, entry, at);
         let old = if signed { self.build.extend(u8::try_from(8 * bytes).unwrap_or(64), true, old) } else { old };
@@ -396,14 +341,8 @@ impl Lowerer<'_> {
         Ok(())
     }
 
-    /// `entry->buckets[bucket] += 1`. The mask tells the verifier what the shape of the bucket's computation does not; the
-    /// test after it is for its bound of 66.
+    /// `entry->buckets[bucket] += 1`. That the bucket is one of 66, the verifier sees in how it is made (`bucket`).
     fn add_bucket(&mut self, entry: Value, field: &Field, bucket: Value) {
-        let exit = self.exit;
-        let go_on = self.build.block();
-        let most = self.build.iconst(i64::from(bpfquery_plan::BUCKETS) - 1);
-        self.build.branch(Cond::Ugt, bucket, most, exit, go_on);
-        self.build.switch_to(go_on);
         let bytes = self.build.bin_imm(BinOp::Shl, bucket, 3);
         let counter = self.build.bin(BinOp::Add, entry, bytes);
         let at = i16::try_from(field.offset).unwrap_or(i16::MAX);

@@ -9,9 +9,9 @@
 //! interrupt one within its own thread only in an interrupt, and then both are events of that thread, in whatever order.
 
 use super::Lowerer;
-use super::counter::{Counter, Tally};
+use super::counter::{Counter, Errnos, Tally};
 use super::rows::offset_of;
-use crate::ir::{Access, Block, Cond, MapData, MapId, MapKind, Value};
+use crate::ir::{Access, Block, Cond, MapData, MapId, MapKind, Type, Value};
 use bpfquery_catalog::{Access as Fetch, Column};
 use bpfquery_diag::{Failure, Result};
 use bpfquery_isa::Helper;
@@ -22,8 +22,6 @@ const ANY: i64 = 0;
 const NOEXIST: i64 = 1;
 /// BPF_LOCAL_STORAGE_GET_F_CREATE, include/uapi/linux/bpf.h.
 const CREATE: i64 = 1;
-const E2BIG: i64 = -7;
-const EBUSY: i64 = -16;
 const EEXIST: i64 = -17;
 
 /// A row to be held.
@@ -121,7 +119,6 @@ impl Lowerer<'_> {
 
     /// Puts the row into the hash; one that is there already is replaced, and counted.
     fn insert(&mut self, map: MapId, key: Value, row: Value) {
-        let exit = self.exit;
         let (done, failed) = (self.build.block(), self.build.cold_block());
         let error = self.update_held(map, key, row, NOEXIST);
         let zero = self.build.iconst(0);
@@ -129,25 +126,17 @@ impl Lowerer<'_> {
         self.build.switch_to(failed);
         // Helpers of maps return an int before 6.4.
         let errno = self.build.extend(32, true, error);
-        let (over, other) = (self.build.cold_block(), self.build.cold_block());
+        let (over, lost) = (self.build.cold_block(), self.build.cold_block());
+        let why = self.build.param(lost, Type::Int);
         let there = self.build.iconst(EEXIST);
-        self.build.branch(Cond::Eq, errno, there, over, other);
+        self.build.branch_with(Cond::Eq, errno, there, (over, &[]), (lost, &[errno]));
         self.build.switch_to(over);
         self.tally(Tally::Overwritten);
         let error = self.update_held(map, key, row, ANY);
         let zero = self.build.iconst(0);
-        let failed = self.counted(Counter::HeldFailed, exit);
-        self.build.branch(Cond::Eq, error, zero, done, failed);
-        self.build.switch_to(other);
-        for (code, counter) in [(E2BIG, Counter::HeldFull), (EBUSY, Counter::HeldBusy)] {
-            let counted = self.counted(counter, exit);
-            let other = self.build.cold_block();
-            let code = self.build.iconst(code);
-            self.build.branch(Cond::Eq, errno, code, counted, other);
-            self.build.switch_to(other);
-        }
-        self.count(Counter::HeldFailed);
-        self.build.jump(exit, &[]);
+        self.build.branch_with(Cond::Eq, error, zero, (done, &[]), (lost, &[error]));
+        self.build.switch_to(lost);
+        self.count_errno(Errnos::Held, why);
         self.build.switch_to(done);
         self.tally(Tally::Held);
     }

@@ -16,6 +16,7 @@ mod compare_text;
 mod cond;
 mod counter;
 mod field;
+mod find_group;
 mod fragment;
 mod groups;
 mod hold;
@@ -34,7 +35,7 @@ use bpfquery_plan::{Fragment, Param};
 
 use known::key;
 
-pub use counter::{Counter, TALLY_COPIES, TALLY_STRIDE, Tally};
+pub use counter::{Counted, Counter, TALLY_COPIES, TALLY_STRIDE, Tally};
 
 /// What lowering must know of the kernel that it compiles for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub struct Lowered {
     /// Parameters by [`bpfquery_plan::ParamId`]; `None` where the kernel part does not use it.
     pub params: Vec<Option<GlobalId>>,
     /// Counters of what was lost, in order of first use.
-    pub counters: Vec<(Counter, GlobalId)>,
+    pub counters: Vec<Counted>,
     /// Counters that each CPU has for itself, in order of first use: [`TALLY_COPIES`] of them, [`TALLY_STRIDE`] apart.
     pub tallies: Vec<Tally>,
     /// Where the first copy is.
@@ -130,8 +131,8 @@ struct Lowerer<'a> {
     memory: memory::Buffers,
     /// The one reading of the clock, once it dominates what follows.
     now: Option<Value>,
-    /// Whether a key is being written to find a group with.
-    finding: bool,
+    /// Whether a key is being written.
+    keying: bool,
     known: known::Known,
     /// Returns 0, or does first what must be done on every way out.
     exit: Block,
@@ -150,7 +151,7 @@ struct Globals {
     start_ns: Option<GlobalId>,
     wall_offset: Option<GlobalId>,
     params: Vec<Option<GlobalId>>,
-    counters: Vec<(Counter, GlobalId)>,
+    counters: Vec<Counted>,
     tallies: Vec<Tally>,
     tallies_at: Option<GlobalId>,
 }
@@ -182,7 +183,7 @@ impl<'a> Lowerer<'a> {
             globals: Globals::default(),
             memory: memory::Buffers::new(memory),
             now: None,
-            finding: false,
+            keying: false,
             known: known::Known::default(),
             exit,
             held: None,

@@ -4,7 +4,7 @@ use super::groups::fills;
 use super::{Counter, Lowerer};
 use crate::ir::{Access, BinOp, MapData, MapKind, Type, Value};
 use bpfquery_diag::{Failure, Result};
-use bpfquery_isa::Helper;
+use bpfquery_isa::{Helper, Purpose};
 use bpfquery_plan::{Expr, Field, Layout, Stored};
 
 /// Bytes of the ring buffer: a power of two, so large that 50 ms of a million rows a second fit.
@@ -58,7 +58,7 @@ impl Lowerer<'_> {
         if let Some((offset, bytes)) = layout.nulls {
             let access = Access::of_bytes(bytes).ok_or_else(|| Failure::bug("lower", "null bits"))?;
             self.build.set_span(self.fragment.span);
-            self.build.store(access, base, offset_of(offset)?, nulls);
+            self.store_nulls(access, base, offset_of(offset)?, nulls);
         }
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Lowerer<'_> {
     ) -> Result<()> {
         let access = Access::of_bytes(bytes).ok_or_else(|| Failure::bug("lower", "null bits"))?;
         let zero = self.build.iconst(0);
-        self.build.store(access, base, nulls, zero);
+        self.store_nulls(access, base, nulls, zero);
         for (field, expr) in layout.fields.iter().zip(values) {
             let Some(bit) = field.null_bit else {
                 let never = self.exit;
@@ -86,11 +86,17 @@ impl Lowerer<'_> {
             self.build.jump(join, &[]);
             self.build.switch_to(null);
             let bits = self.build.iconst(1 << bit);
-            self.build.store(access, base, nulls, bits);
+            self.store_nulls(access, base, nulls, bits);
             self.build.jump(join, &[]);
             self.build.switch_to(join);
         }
         Ok(())
+    }
+
+    fn store_nulls(&mut self, access: Access, base: Value, at: i16, bits: Value) {
+        let before = self.build.set_purpose(Purpose::Nulls);
+        self.build.store(access, base, at, bits);
+        self.build.set_purpose(before);
     }
 
     fn nullable_field(
@@ -112,7 +118,9 @@ impl Lowerer<'_> {
             let access = Access::of_bytes(bytes).ok_or_else(|| Failure::bug("lower", "field width"))?;
             self.build.store(access, base, offset_of(field.offset)?, zero);
         }
+        let before = self.build.set_purpose(Purpose::Nulls);
         let with_bit = self.build.bin_imm(BinOp::Or, nulls, 1 << bit);
+        self.build.set_purpose(before);
         self.build.jump(join, &[with_bit]);
         self.build.switch_to(join);
         Ok(merged)
@@ -130,7 +138,7 @@ impl Lowerer<'_> {
     ) -> Result<()> {
         match field.stored {
             Stored::Text { bytes } => {
-                if self.finding && self.unsettled_comm(field, expr, base)? {
+                if self.keying && self.name_as_it_stands(field, expr, base)? {
                     return Ok(());
                 }
                 // Where it may be NULL, its bytes were zeroed before.

@@ -166,7 +166,8 @@ impl Lowerer<'_> {
         result
     }
 
-    /// The log2 bucket: halves the width in six steps, each a shift and a test.
+    /// The log2 bucket: 0 below 0, and 1 and as many as the number has bits. Halves the width in five steps, each a test, and what is
+    /// left then, 0 to 3, has as many bits as it is, or 2.
     fn bucket(&mut self, operand: &Expr, null: Block) -> Result<Value> {
         let signed = operand.ty.scalar().is_some_and(|(_, signed)| signed);
         let mut x = self.scalar(operand, null)?;
@@ -178,22 +179,32 @@ impl Lowerer<'_> {
             self.build.branch_with(Cond::Slt, x, zero, (join, &[zero]), (go_on, &[]));
             self.build.switch_to(go_on);
         }
-        let go_on = self.build.block();
-        let one = self.build.iconst(1);
-        self.build.branch_with(Cond::Eq, x, zero, (join, &[one]), (go_on, &[]));
-        self.build.switch_to(go_on);
-        let mut log = self.build.iconst(2);
-        for step in [32, 16, 8, 4, 2, 1] {
-            let next = self.build.block();
+        let mut bits = self.build.iconst(1);
+        for step in [32, 16, 8, 4, 2] {
+            let (more, next) = (self.build.block(), self.build.block());
             let next_x = self.build.param(next, Type::Int);
-            let next_log = self.build.param(next, Type::Int);
+            let next_bits = self.build.param(next, Type::Int);
+            // Beyond 31 bits a number is no immediate.
+            let (least, tested) = match step {
+                32 => (1, self.build.bin_imm(BinOp::Lshr, x, 32)),
+                _ => (1 << step, x),
+            };
+            let least = self.build.iconst(least);
+            self.build.branch_with(Cond::Ult, tested, least, (next, &[x, bits]), (more, &[]));
+            self.build.switch_to(more);
             let high = self.build.bin_imm(BinOp::Lshr, x, step);
-            let more = self.build.bin_imm(BinOp::Add, log, step);
-            self.build.branch_with(Cond::Eq, high, zero, (next, &[x, log]), (next, &[high, more]));
+            let longer = self.build.bin_imm(BinOp::Add, bits, step);
+            self.build.jump(next, &[high, longer]);
             self.build.switch_to(next);
-            (x, log) = (next_x, next_log);
+            (x, bits) = (next_x, next_bits);
         }
-        self.build.jump(join, &[log]);
+        let two = self.build.iconst(2);
+        let (last, rest) = (self.build.block(), self.build.iconst(3));
+        let left = self.build.param(last, Type::Int);
+        self.build.branch_with(Cond::Ult, x, rest, (last, &[x]), (last, &[two]));
+        self.build.switch_to(last);
+        let sum = self.build.bin(BinOp::Add, bits, left);
+        self.build.jump(join, &[sum]);
         self.build.switch_to(join);
         Ok(result)
     }

@@ -1,9 +1,9 @@
 //! The current thread's name and parent, from `task_struct` without a helper where the kernel lets programs read there.
 //!
 //! What must hold: two names that are equal as text are one group. Behind its NUL a name may hold what was there before, where it
-//! is met while it is being changed (and on kernels before 5.17, 06c5088aeedd, where it is not copied for that). So what is copied
-//! as it stands is never made a key: it may find a group, and where it finds none the helper reads the name anew, with zeros
-//! behind it.
+//! is met while it is being changed (and on kernels before 5.17, 06c5088aeedd, where it is not copied for that). As a key it is
+//! copied as it stands, so that a map may hold such a name beside the same with zeros behind it: the reader makes them one group
+//! (`names` of bpfquery-exec's groups).
 //!
 //! Not checked: that the name's place is the running kernel's; a [`bpfquery_catalog::Check`] of the object is.
 
@@ -12,7 +12,7 @@ use crate::ir::{Access, Value};
 use bpfquery_catalog::{self as catalog, Builtin};
 use bpfquery_diag::Result;
 use bpfquery_isa::Helper;
-use bpfquery_plan::{Expr, ExprKind, Field, Layout, Stored};
+use bpfquery_plan::{Expr, ExprKind, Field, Stored};
 
 /// TASK_COMM_LEN, include/linux/sched.h.
 pub(super) const COMM: u32 = 16;
@@ -53,25 +53,13 @@ impl Lowerer<'_> {
         Some(self.build.load(Access::U32, parent, tgid))
     }
 
-    /// Writes a key's field if it is the name and may be copied as it stands, to find a group with.
-    pub(super) fn unsettled_comm(&mut self, field: &Field, expr: &Expr, base: Value) -> Result<bool> {
+    /// Writes a key's field if it is the name and may be copied as it stands.
+    pub(super) fn name_as_it_stands(&mut self, field: &Field, expr: &Expr, base: Value) -> Result<bool> {
         if !self.is_comm(field, expr) {
             return Ok(false);
         }
         self.build.set_span(expr.span);
         Ok(self.copy_comm(base, offset_of(field.offset)?))
-    }
-
-    /// Reads the names of a key that were copied anew, as other rows' keys have them.
-    pub(super) fn settle_comms(&mut self, layout: &Layout, keys: &[Expr], base: Value) {
-        let names = layout.fields.iter().zip(keys).filter(|(field, expr)| self.is_comm(field, expr));
-        let offsets: Vec<u32> = names.map(|(field, _)| field.offset).collect();
-        for offset in offsets {
-            let target = self.build.bin_imm(crate::ir::BinOp::Add, base, i64::from(offset));
-            self.zero(target, 0, COMM);
-            let size = self.build.iconst(COMM.into());
-            self.build.call(Helper::GetCurrentComm, &[target, size]);
-        }
     }
 
     fn is_comm(&self, field: &Field, expr: &Expr) -> bool {

@@ -100,7 +100,7 @@ fn rewrite(func: &mut Func, mut f: impl FnMut(Value) -> Value) {
 pub fn new_inst(func: &mut Func, op: Op, span: bpfquery_diag::Span) -> (Inst, Option<Value>) {
     let result = func.result_type(&op).map(|ty| new_value(func, ty));
     let inst = Inst(func.insts.len() as u32);
-    func.insts.push(InstData { op, result, span });
+    func.insts.push(InstData { op, result, span, purpose: Default::default() });
     (inst, result)
 }
 

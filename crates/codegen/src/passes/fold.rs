@@ -147,6 +147,10 @@ impl Folder<'_> {
 
     /// Two constants in a row.
     fn chain(&mut self, op: BinOp, a: Value, c: i64) -> Option<Is> {
+        if let (BinOp::And, &Op::Extend { bits, value: x, .. }) = (op, self.op(a)?) {
+            // ext n x & c == x & c, if c has no bit above n bits
+            return if extended(bits, false, c) == c { self.with(BinOp::And, x, c) } else { None };
+        }
         let &Op::Bin(inner, x, by) = self.op(a)? else { return None };
         let d = self.constants[by.index()]?;
         match (inner, op) {

@@ -3,6 +3,9 @@
 //! - `load p, n` is `v`, if on every way here `v` was loaded from `p, n` or stored there whole, and nothing since may
 //!   have written it.
 //!
+//! - `load p + k, n` is bytes k to k + n of `v`, if `v` stands at `p` in the stack, whole and longer: a shift and a mask. The stack is
+//!   written to be read, so that the store may go then.
+//!
 //! What may write: a store to bytes that overlap, or through another pointer into the same kind of memory; a helper
 //! that gets memory, for all memory but slots that it does not get. Other CPUs do not count: a program that reads twice
 //! may see one value twice.
@@ -10,7 +13,7 @@
 use super::cfg::{self, Renames};
 use super::facts;
 use super::slots::Slots;
-use crate::ir::{Access, Block, Func, Inst, Op, PtrKind, Type, Value, reverse_postorder};
+use crate::ir::{Access, BinOp, Block, Func, Inst, Op, PtrKind, Type, Value, reverse_postorder};
 
 /// What stands at a place, and the place: pointer, offset, bytes. The latest last.
 type Known = Vec<((Value, i16, u32), Value)>;
@@ -26,14 +29,50 @@ pub fn run(func: &mut Func) -> bool {
     let bits = facts::true_bits(func);
     let mut ends: Vec<Known> = vec![Known::new(); func.blocks.len()];
     let mut renames = Renames::new(func);
+    let mut parts = Vec::new();
     for &block in &order {
         let mut known = meet(&preds[block.index()], &ends);
         for &inst in &func.block(block).insts {
+            parts.extend(part(func, inst, &known).map(|part| (block, inst, part)));
             step(func, inst, &slots, &bits, &mut known, &mut renames);
         }
         ends[block.index()] = known;
     }
-    renames.apply(func)
+    let changed = !parts.is_empty();
+    parts.into_iter().for_each(|(block, inst, part)| take_part(func, block, inst, part));
+    renames.apply(func) || changed
+}
+
+/// Bytes of a value that is at hand.
+struct Part {
+    value: Value,
+    from: u32,
+    bytes: u32,
+}
+
+/// What a load from the stack reads of something longer that stands there.
+fn part(func: &Func, inst: Inst, known: &Known) -> Option<Part> {
+    let Op::Load { access, base, offset } = func.inst(inst).op else { return None };
+    let (start, bytes) = (i32::from(offset), access.bytes());
+    let holds = |at: i32, long: u32| at <= start && start + bytes as i32 <= at + long as i32 && bytes < long;
+    let &((_, at, _), value) =
+        known.iter().find(|((other, at, long), _)| *other == base && holds(i32::from(*at), *long))?;
+    let stack = func.ty(base) == Type::ptr(PtrKind::Stack) && func.ty(value) == Type::Int;
+    stack.then_some(Part { value, from: (start - i32::from(at)) as u32, bytes })
+}
+
+fn take_part(func: &mut Func, block: Block, inst: Inst, part: Part) {
+    let span = func.inst(inst).span;
+    let mut value = part.value;
+    if part.from > 0 {
+        let (by, amount) = cfg::new_inst(func, Op::Const(i64::from(8 * part.from)), span);
+        let (shift, shifted) = cfg::new_inst(func, Op::Bin(BinOp::Lshr, value, amount.unwrap_or(value)), span);
+        let insts = &mut func.blocks[block.index()].insts;
+        let at = insts.iter().position(|other| *other == inst).unwrap_or(0);
+        insts.splice(at..at, [by, shift]);
+        value = shifted.unwrap_or(value);
+    }
+    func.insts[inst.index()].op = Op::Extend { bits: (8 * part.bytes) as u8, signed: false, value };
 }
 
 /// What is known at the end of all predecessors.

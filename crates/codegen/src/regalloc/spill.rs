@@ -6,7 +6,7 @@
 use super::liveness::Set;
 use crate::emit::mach::{Base, Inst, Line, MFunc, Src, Term, VReg};
 use bpfquery_diag::Span;
-use bpfquery_isa::Size;
+use bpfquery_isa::{Purpose, Size};
 use std::collections::BTreeMap;
 
 /// What the allocator has made of each register of the selected function.
@@ -173,9 +173,12 @@ impl Cutter<'_> {
         let dst = self.origins.short(self.func, self.reg, self.cuts);
         let line = match self.place {
             Place::Remake(line) => Line { inst: line.inst.map(|r| r, |_| dst), ..line },
-            Place::Word(word) => {
-                Line { inst: Inst::Load { size: Size::DW, dst, base: Base::Spill(word), off: 0 }, span, core: None }
-            }
+            Place::Word(word) => Line {
+                inst: Inst::Load { size: Size::DW, dst, base: Base::Spill(word), off: 0 },
+                span,
+                core: None,
+                purpose: Purpose::Work,
+            },
         };
         self.lines.push(line);
         self.stored = None;
@@ -191,7 +194,7 @@ impl Cutter<'_> {
             }
             self.stored = Some(self.lines.len());
             let inst = Inst::Store { size: Size::DW, base: Base::Spill(word), off: 0, src: Src::Reg(src) };
-            self.lines.push(Line { inst, span, core: None });
+            self.lines.push(Line { inst, span, core: None, purpose: Purpose::Work });
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn write(writer: &mut Writer<'_>, bytes: i32, start: i64, stop: Stop,
     writer.labels += 2;
     let [state, text, table, left, at, on] = [Reg::R0, Reg::R1, Reg::R2, Reg::R3, Reg::R4, Reg::R5];
     let goto = |cond, dst, target| Insn::JumpIf { width: Width::W64, cond, dst, src: Operand::Imm(0), target };
-    let emit = |writer: &mut Writer<'_>, insn| writer.emit(insn, span);
+    let emit = |writer: &mut Writer<'_>, insn| writer.emit(insn, span, isa::Purpose::Work);
     match i32::try_from(start) {
         Ok(start) => emit(writer, isa::mov64(state, start)),
         Err(_) => emit(writer, Insn::LoadImm64 { dst: state, value: Imm64::Value(start.cast_unsigned()) }),

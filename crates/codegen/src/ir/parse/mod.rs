@@ -150,7 +150,7 @@ impl Parser {
             None => word.to_owned(),
         };
         let op = op::inst(self, &word, line)?;
-        self.push(block, InstData { op, result, span: Span::default() })
+        self.push(block, InstData { op, result, span: Span::default(), purpose: Default::default() })
     }
 
     fn push(&mut self, block: Block, inst: InstData) -> Result<(), String> {

@@ -65,7 +65,10 @@ impl Ranges {
     /// The value's bounds in this block.
     pub(super) fn of(&self, func: &Func, cfg: &Cfg, block: Block, value: Value) -> Range {
         let passed = self.asked[value.index()].iter().filter(|(_, to)| cfg.dominates(*to, block));
-        passed.fold(self.plain(value), |range, (from, to)| self.asked(func, *from, *to, value, range))
+        passed.fold(self.plain(value), |range, (from, to)| {
+            let first = func.block(*from).terminator.targets().next().is_some_and(|(first, _)| first == *to);
+            self.asked(func, *from, first, value, range)
+        })
     }
 
     fn plain(&self, value: Value) -> Range {
@@ -78,20 +81,20 @@ impl Ranges {
             let skip = usize::from(matches!(terminator, Terminator::BranchNull { .. }) && i == 1);
             for (&param, &arg) in func.block(to).params.iter().skip(skip).zip(args) {
                 let here = self.of(func, cfg, block, arg);
-                let range = self.asked(func, block, to, arg, here);
+                let range = self.asked(func, block, i == 0, arg, here);
                 let known = &mut self.known[param.index()];
                 *known = Some(known.map_or(range, |known| known.join(range)));
             }
         }
     }
 
-    // What the branch at the end of `from` says of the value where it goes to `to`.
-    fn asked(&self, func: &Func, from: Block, to: Block, value: Value, range: Range) -> Range {
-        let Terminator::Branch { cond, a, b, then, otherwise } = &func.block(from).terminator else { return range };
-        if then.0 == otherwise.0 || (*a != value && *b != value) {
+    // What the branch at the end of `from` says of the value on the way where it holds, or where it does not.
+    fn asked(&self, func: &Func, from: Block, holds: bool, value: Value, range: Range) -> Range {
+        let Terminator::Branch { cond, a, b, .. } = &func.block(from).terminator else { return range };
+        if *a != value && *b != value {
             return range;
         }
-        let cond = if then.0 == to { *cond } else { negated(*cond) };
+        let cond = if holds { *cond } else { negated(*cond) };
         let (cond, other) = if *a == value { (cond, *b) } else { (swapped(cond), *a) };
         compared(cond, range, self.plain(other))
     }
