@@ -50,10 +50,18 @@ impl Binder<'_> {
                 let (column, fields) = self.scope.resolve(names)?;
                 self.fields(column, fields)
             }
-            ExprKind::Field(base, name) => {
-                let base = self.raw(base)?;
-                self.field(base, name)
-            }
+            ExprKind::Field(base, name) => match &base.kind {
+                // `args -> fd` is `args.fd`, and `e -> fd` is `e.fd`.
+                ExprKind::Column(names) if self.scope.is_prefix(names) => {
+                    let names = [names.as_slice(), std::slice::from_ref(name)].concat();
+                    let (column, fields) = self.scope.resolve(&names)?;
+                    self.fields(column, fields)
+                }
+                _ => {
+                    let base = self.raw(base)?;
+                    self.field(base, name)
+                }
+            },
             ExprKind::Index(base, index) => {
                 let base = self.raw(base)?;
                 let index = self.value(index)?;

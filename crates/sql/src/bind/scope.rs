@@ -19,6 +19,9 @@ pub(super) struct Scope<'a> {
     aliases: Vec<&'a str>,
 }
 
+/// Columns that every event is to have.
+const PLANNED: [&str; 3] = ["kstack", "ustack", "cgroup"];
+
 /// A column and the names of the fields behind it, or what is wrong.
 type Found<'n> = std::result::Result<(Expr, &'n [Name]), Box<Diagnostic>>;
 
@@ -58,6 +61,14 @@ impl<'a> Scope<'a> {
             }
         }
         self.anywhere(first, rest).map_err(|diagnostic| (*diagnostic).into())
+    }
+
+    /// Whether it is no column, but what may stand in front of one: `args`, or what a relation is called.
+    pub(super) fn is_prefix(&self, names: &[Name]) -> bool {
+        let [name] = names else { return false };
+        let column = self.sides.iter().any(|side| side.lookup(name, false).is_ok());
+        let args = !name.quoted && name.text.eq_ignore_ascii_case("args");
+        !column && (args || self.sides.iter().any(|side| side.is_called(name)))
     }
 
     /// A name without a relation in front, which one of them must know.
@@ -137,6 +148,14 @@ impl<'a> Scope<'a> {
         let kind = if args_only { "argument" } else { "column" };
         let unknown = |fact: String| Diagnostic::new("unknown-column", name.span, fact);
         Box::new(match miss {
+            Miss::Unknown { .. } if PLANNED.contains(&text.to_ascii_lowercase().as_str()) && !args_only => {
+                let diagnostic =
+                    Diagnostic::new("unsupported", name.span, format!("column \"{text}\" is not supported yet"));
+                match text.eq_ignore_ascii_case("cgroup") {
+                    true => diagnostic.help("cgroup_id is its number"),
+                    false => diagnostic,
+                }
+            }
             Miss::Unknown { nearest } => {
                 let diagnostic = unknown(format!("{kind} \"{text}\" does not exist{place}"));
                 if args_only && side.lookup(name, false).is_ok() {

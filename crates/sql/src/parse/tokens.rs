@@ -98,7 +98,14 @@ fn starts_based(word: &str) -> bool {
 
 fn junk(what: &str, span: Span) -> bpfquery_diag::Failure {
     let fact = format!("trailing junk after a number: \"{what}\"");
-    let help = "put a blank between number and name; put a name that starts with a digit in double quotes";
+    let unit = what.trim_start_matches(|c: char| c.is_ascii_digit());
+    let help = match unit {
+        "ns" | "us" | "ms" | "s" | "min" | "h" | "d" if unit != what => {
+            let number = what.strip_suffix(unit).unwrap_or_default();
+            format!("write a duration as interval '{number} {unit}'")
+        }
+        _ => "put a blank between number and name; put a name that starts with a digit in double quotes".to_string(),
+    };
     Diagnostic::new("syntax", span, fact).help(help).into()
 }
 
