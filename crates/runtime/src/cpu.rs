@@ -16,6 +16,15 @@ pub(crate) fn online() -> nix::Result<Vec<i32>> {
     parse(&text).ok_or(Errno::EIO)
 }
 
+/// Whether some are kept free of everything that was not put there: by `isolcpus=`, a partition of cpusets, or `nohz_full=`.
+pub(crate) fn some_are_isolated() -> bool {
+    ["isolated", "nohz_full"].iter().any(|which| {
+        let text = std::fs::read_to_string(format!("/sys/devices/system/cpu/{which}"));
+        // Where there is none, the kernel says nothing, or "(null)".
+        text.is_ok_and(|text| text.starts_with(|c: char| c.is_ascii_digit()))
+    })
+}
+
 /// `0-3,5` is 0, 1, 2, 3, 5.
 fn parse(text: &str) -> Option<Vec<i32>> {
     let mut cpus = Vec::new();

@@ -6,6 +6,7 @@ use crate::capability::missing_capabilities;
 use crate::messages;
 use libbpf_sys::{bpf_insn, bpf_prog_load_opts};
 use nix::errno::Errno;
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
@@ -87,9 +88,13 @@ fn capabilities() -> Finding {
 
 fn tracefs() -> Finding {
     let places = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
-    let found = places.iter().find(|place| Path::new(place).join("events").exists());
+    // A directory that may not be entered is there, and hides what is in it.
+    let missing = |place: &str| {
+        let found = Path::new(place).join("events").metadata();
+        matches!(found, Err(error) if error.kind() != ErrorKind::PermissionDenied)
+    };
     let readable = |place: &str| std::fs::read_dir(format!("{place}/events")).map(|_| place.to_string());
-    let (tried, help) = match found.map(|place| readable(place)) {
+    let (tried, help) = match places.into_iter().find(|place| !missing(place)).map(readable) {
         Some(Ok(place)) => (Ok(place), ""),
         Some(Err(error)) => (Err(error.to_string()), "run as root, or use rawtracepoint.*, kprobe.* or fentry.*"),
         None => (Err("it is not mounted".to_string()), "mount -t tracefs tracefs /sys/kernel/tracing"),

@@ -10,8 +10,9 @@
 //! | fentry, fexit | the same; since 5.12 (ca06f55b9002) | since 5.12 (9ed9e9ba2337) |
 //! | interval, profile | another tracing program runs on the CPU (bpf_overflow_handler) | never |
 //!
-//! Before 6.2 and 5.12 those two skip nothing: a program may interrupt itself. That costs a row nothing, but a group's state is
-//! read and written back without a lock, so what came in between is lost, and nobody counts that.
+//! Before 6.2 and 5.12 those two skip nothing: a program may interrupt itself. That costs nothing where all it writes to is the row
+//! and its own stack. But a group's state is read and written back without a lock, so that what came in between is lost; scratch
+//! memory and the row that a thread holds are written over, and rows are made of two events. Nobody counts that.
 //!
 //! Versions are those of Linus's tree; a stable kernel that has such a change early is taken for one without.
 
@@ -19,7 +20,7 @@ use crate::report::Misses;
 use bpfquery_catalog::{Hook, Identity};
 use bpfquery_object::Manifest;
 use bpfquery_plan::Source;
-use libbpf_rs::{Link, Object};
+use libbpf_rs::{Link, MapCore, Object};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// What kprobes missed outside of programs. To be read before the links are dropped.
@@ -30,7 +31,8 @@ pub(crate) fn of_links(links: &[Link]) -> u64 {
 /// What all programs missed, with what their links did.
 pub(crate) fn all(object: &Object, manifest: &Manifest, identity: &Identity, of_links: u64) -> Misses {
     let groups = matches!(manifest.user.source, Source::Groups { .. });
-    let unknown = manifest.programs.iter().find_map(|program| uncounted(&program.hook, identity.version, groups));
+    let keeps = groups || object.maps().any(|map| KEPT.iter().any(|name| map.name() == *name));
+    let unknown = manifest.programs.iter().find_map(|program| uncounted(&program.hook, identity.version, keeps));
     match unknown {
         Some(what) => Misses::Unknown(format!("Linux {} has no counter for {what}", short(identity.version))),
         None => {
@@ -40,17 +42,20 @@ pub(crate) fn all(object: &Object, manifest: &Manifest, identity: &Identity, of_
     }
 }
 
-/// What is lost uncounted.
-fn uncounted(hook: &Hook, version: (u16, u16, u16), groups: bool) -> Option<&'static str> {
+/// Maps whose values a program writes to bit by bit: scratch memory (codegen's lower/memory.rs) and held rows (lower/hold.rs).
+const KEPT: [&str; 3] = ["scratch", "scratch_hold", "held"];
+
+/// What is lost, or mixed up, uncounted; `keeps` says whether programs write to memory that outlives them, other than rows.
+fn uncounted(hook: &Hook, version: (u16, u16, u16), keeps: bool) -> Option<&'static str> {
     let before = |major, minor| (version.0, version.1) < (major, minor);
     match hook {
         Hook::Tracepoint { .. } => before(6, 7).then_some("perf tracepoints"),
         Hook::Kprobe { .. } => before(6, 7).then_some("kprobes"),
         Hook::Kretprobe { .. } => before(6, 7).then_some("kretprobes"),
         Hook::Interval { .. } | Hook::Profile { .. } => Some("ticks of the perf clock"),
-        Hook::RawTracepoint { .. } => (groups && before(6, 2)).then_some("raw tracepoints that interrupt themselves"),
+        Hook::RawTracepoint { .. } => (keeps && before(6, 2)).then_some("raw tracepoints that interrupt themselves"),
         Hook::Fentry { .. } | Hook::Fexit { .. } => {
-            (groups && before(5, 12)).then_some("functions that interrupt themselves")
+            (keeps && before(5, 12)).then_some("functions that interrupt themselves")
         }
         Hook::Once | Hook::Listing(_) => None,
     }
@@ -98,9 +103,9 @@ mod tests {
         let raw = Hook::RawTracepoint { event: event() };
         let kretprobe = Hook::Kretprobe { function: event(), module: None };
         let fexit = Hook::Fexit { function: event(), module: None };
-        let check = |hook: &Hook, version: (u16, u16), groups, counted: bool| {
-            let found = uncounted(hook, (version.0, version.1, 0), groups).is_none();
-            assert_eq!(found, counted, "{hook} {version:?} {groups}");
+        let check = |hook: &Hook, version: (u16, u16), keeps, counted: bool| {
+            let found = uncounted(hook, (version.0, version.1, 0), keeps).is_none();
+            assert_eq!(found, counted, "{hook} {version:?} {keeps}");
         };
         check(&tracepoint, (6, 6), false, false);
         check(&tracepoint, (6, 7), true, true);

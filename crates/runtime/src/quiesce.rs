@@ -49,8 +49,12 @@ impl Quiesce {
     }
 }
 
-/// Runs on each CPU that is online. `None` where this thread may not: cpusets keep it off some.
+/// Runs on each CPU that is online. `None` where this thread may not, because cpusets keep it off some, or should not: a CPU that is
+/// isolated has work of its own, which would wait for us, or, at real-time priority, we for it, perhaps for ever.
 fn visit_every_cpu() -> Option<()> {
+    if cpu::some_are_isolated() {
+        return None;
+    }
     let this_thread = Pid::from_raw(0);
     let online = cpu::online().ok().filter(|cpus| cpus.len() <= MOST_VISITS)?;
     let home = sched_getaffinity(this_thread).ok()?;

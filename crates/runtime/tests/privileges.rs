@@ -111,3 +111,15 @@ fn doctor_without_privileges_says_how_to_get_them() {
     );
     assert_eq!(help("ring buffer").as_deref(), Some("first get the capabilities: run as root"));
 }
+
+#[test]
+fn doctor_knows_a_directory_that_it_may_not_enter() {
+    const SETUID: u64 = 1 << 7;
+    let findings = with_capabilities(SETUID, || {
+        // SAFETY: takes a number, and is of this thread alone (man 2 setfsuid); with it go the rights to pass over modes.
+        unsafe { libc::setfsuid(65534) };
+        probe_features()
+    });
+    let tracefs = findings.iter().find(|finding| finding.what == "tracefs").unwrap();
+    assert!(tracefs.detail.contains("ermission denied"), "{tracefs:?}");
+}
