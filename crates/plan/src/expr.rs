@@ -333,6 +333,20 @@ impl Expr {
         is(self) || self.children().into_iter().any(|child| child.any(is))
     }
 
+    /// Whether one of the texts that this may be is such, looked for through CASE, COALESCE and casts, but not in conditions.
+    pub(crate) fn any_text(&self, is: &impl Fn(&Expr) -> bool) -> bool {
+        let within = |list: &[Expr]| list.iter().any(|e| e.any_text(is));
+        is(self)
+            || match &self.kind {
+                ExprKind::Case { arms, otherwise } => {
+                    arms.iter().any(|(_, then)| then.any_text(is)) || otherwise.any_text(is)
+                }
+                ExprKind::Coalesce(list) => within(list),
+                ExprKind::Cast(operand) => operand.any_text(is),
+                _ => false,
+            }
+    }
+
     /// How many nodes it has.
     pub fn size(&self) -> usize {
         self.children().into_iter().fold(1, |sum, child| sum.saturating_add(child.size()))

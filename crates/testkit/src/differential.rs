@@ -3,7 +3,8 @@
 //! Without a kernel: as lowered, after the passes (both by the IR interpreter), and with its parameters' values written into
 //! the query, so that the plan's evaluator has computed them. On a kernel: loaded, and run by BPF_PROG_TEST_RUN on the same context.
 
-use crate::generate::{Query, Random, Source, query};
+pub use crate::generate::Subject;
+use crate::generate::{Query, Random, query};
 use crate::input::{Line, Place, Value};
 use crate::interp::{self, Outcome, Setup};
 use bpfquery::{Compiled, Options, Target, compile};
@@ -11,32 +12,41 @@ use bpfquery_catalog::Kernel;
 use bpfquery_codegen::ir;
 use bpfquery_diag::render;
 
-/// A relation whose programs can be test-run, and the columns that queries use.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject {
-    /// After FROM; none for queries without.
-    pub relation: Option<&'static str>,
-    /// Its columns.
-    pub sources: &'static [Source],
-}
-
 /// What random queries are made over: the richest first. Not every kernel has all the columns.
-pub const SUBJECTS: [Subject; 3] = [
+pub const SUBJECTS: [Subject; 5] = [
     Subject {
         relation: Some("rawtracepoint.kmem_cache_alloc"),
-        sources: &[
-            Source { name: "call_site", argument: Some((0, 8)) },
-            Source { name: "gfp_flags", argument: Some((3, 4)) },
-            Source { name: "node", argument: Some((4, 4)) },
-            Source { name: "pid", argument: None },
-        ],
+        numbers: &["call_site", "gfp_flags", "node", "pid"],
+        texts: &["comm"],
+        programs: 1,
+        test_runs: true,
     },
     Subject {
         relation: Some("rawtracepoint.sys_exit"),
-        sources: &[Source { name: "ret", argument: Some((1, 8)) }, Source { name: "pid", argument: None }],
+        numbers: &["ret", "pid"],
+        texts: &["comm"],
+        programs: 1,
+        test_runs: true,
     },
-    Subject { relation: None, sources: &[] },
+    Subject {
+        relation: Some("rawtracepoint.kmem_cache_alloc e join rawtracepoint.sys_exit x on e.tid = x.tid"),
+        numbers: &["e.call_site", "e.gfp_flags", "e.node", "e.pid", "x.ret", "x.pid"],
+        texts: &["e.comm", "x.comm"],
+        programs: 2,
+        test_runs: true,
+    },
+    Subject {
+        relation: Some("syscall.read"),
+        numbers: &["fd", "count", "ret", "pid"],
+        texts: &["comm"],
+        programs: 2,
+        test_runs: false,
+    },
+    Subject { relation: None, numbers: &[], texts: &["comm"], programs: 1, test_runs: true },
 ];
+
+/// More than the plan gives each CPU states of its own for.
+const MANY_GROUPS: u32 = 70_000;
 
 /// One random query, compiled, with the events that it is run on.
 pub struct Trial {
@@ -44,8 +54,10 @@ pub struct Trial {
     pub query: Query,
     /// Compiled with its parameters open.
     pub compiled: Compiled,
-    /// For each event the raw context.
-    pub contexts: Vec<[u64; 12]>,
+    /// The events: whose each is, and the raw context.
+    pub events: Vec<(usize, [u64; 12])>,
+    /// Groups that the query makes room for: more than each CPU has states of its own for, for some queries.
+    max_groups: Option<u32>,
 }
 
 impl Trial {
@@ -60,17 +72,24 @@ impl Trial {
 /// # Errors
 /// A query that does not compile, or whose IR is not valid: all that are made should.
 pub fn trial(seed: u64, subject: &Subject, kernel: &dyn Kernel, target: Target) -> Result<Trial, String> {
-    let query = query(seed, subject.relation, subject.sources);
-    let compiled = compiled(&query.sql, kernel, target)?;
+    let query = query(seed, subject);
+    let max_groups = (seed % 5 == 4).then_some(MANY_GROUPS);
+    let compiled = compiled(&query.sql, kernel, target, max_groups)?;
     for func in compiled.programs.iter().flat_map(|program| [&program.lowered.func, &program.func]) {
         ir::verify(func).map_err(|errors| format!("{}\nthe IR is not valid: {errors:?}\n{func}", query.sql))?;
     }
     let mut random = Random::new(seed ^ 0x5eed);
-    let events = if subject.relation.is_none() { 1 } else { 4 };
-    // Of what an argument's register holds beyond its type nothing is promised; here it is noise.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bits are what is wanted")]
-    let contexts = (0..events).map(|_| std::array::from_fn(|_| random.edge() as u64)).collect();
-    Ok(Trial { query, compiled, contexts })
+    let count = if subject.relation.is_none() { 1 } else { 4 * subject.programs };
+    let mut event = |at: usize| {
+        // Mostly in turn, so that rows find each other, and sometimes not.
+        let turn = if random.below(5) == 0 { at + 1 } else { at };
+        // Of what an argument's register holds beyond its type nothing is promised; here it is noise.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bits are what is wanted")]
+        let context = std::array::from_fn(|_| random.edge() as u64);
+        (turn % subject.programs, context)
+    };
+    let events = (0..count).map(&mut event).collect();
+    Ok(Trial { query, compiled, events, max_groups })
 }
 
 /// Runs a trial through the interpreter, with its parameters open and written in.
@@ -84,11 +103,11 @@ pub fn interpret(
     target: Target,
     process: &Process,
 ) -> Result<Outcome, String> {
-    let lines: Vec<Line> = trial.contexts.iter().map(|context| line(subject, context, process)).collect();
+    let lines: Vec<Line> = trial.events.iter().map(|event| line(subject, event, process)).collect();
     let setup = Setup { params: trial.query.params.clone(), ..Setup::default() };
     let open =
         interp::run(&trial.compiled, kernel, &lines, &setup).map_err(|why| format!("{}\n{why}", trial.query.sql))?;
-    let folded = compiled(&trial.query.folded, kernel, target)?;
+    let folded = compiled(&trial.query.folded, kernel, target, trial.max_groups)?;
     let written = interp::run(&folded, kernel, &lines, &Setup::default());
     let written = written.map_err(|why| format!("{}\n{why}", trial.query.folded))?;
     if open.rows != written.rows {
@@ -109,12 +128,12 @@ pub struct Process {
     pub comm: String,
 }
 
-fn compiled(sql: &str, kernel: &dyn Kernel, target: Target) -> Result<Compiled, String> {
-    compile(sql, kernel, Options { target, ..Options::default() })
+fn compiled(sql: &str, kernel: &dyn Kernel, target: Target, max_groups: Option<u32>) -> Result<Compiled, String> {
+    compile(sql, kernel, Options { target, max_groups, ..Options::default() })
         .map_err(|failure| format!("{sql}\n{}", render(&failure, sql)))
 }
 
-fn line(subject: &Subject, context: &[u64; 12], process: &Process) -> Line {
+fn line(subject: &Subject, (program, context): &(usize, [u64; 12]), process: &Process) -> Line {
     let place = |name: &str| Place {
         text: name.to_string(),
         args: false,
@@ -131,5 +150,5 @@ fn line(subject: &Subject, context: &[u64; 12], process: &Process) -> Line {
     if subject.relation.is_none() {
         fields.truncate(2);
     }
-    Line { program: 0, times: 1, fields }
+    Line { program: *program, times: 1, fields }
 }

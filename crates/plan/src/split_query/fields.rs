@@ -130,7 +130,7 @@ pub(super) fn is_identity(exprs: &[Expr], columns: usize) -> bool {
 /// Whether text may have lost its end where it was read: comparing it is then the kernel's, which knows.
 pub(super) fn may_be_cut(expr: &Expr, relation: &Relation) -> bool {
     expr.ty.is_text()
-        && expr.any(&|e| match &e.kind {
+        && expr.any_text(&|e| match &e.kind {
             ExprKind::ReadText(_) => true,
             ExprKind::Column(id) => {
                 relation.columns.get(id.0 as usize).is_some_and(|c| matches!(c.access, Access::DataLocation { .. }))

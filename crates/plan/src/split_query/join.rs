@@ -183,7 +183,7 @@ impl Join {
         let mut wrong = None;
         expr.walk(&mut |e| {
             let compares = matches!(e.kind, ExprKind::Compare(..) | ExprKind::Like(..));
-            if compares && e.children().into_iter().any(|child| child.any(&lost)) {
+            if compares && e.children().into_iter().any(|child| child.any_text(&lost)) {
                 wrong = wrong.or(Some(e.span));
             }
         });

@@ -25,7 +25,7 @@ impl Steps {
             Step::Filter(predicate) => self.check(predicate)?,
             Step::Project(exprs) => {
                 exprs.iter().try_for_each(|e| self.check(e))?;
-                self.cut = exprs.iter().map(|e| e.ty.is_text() && (self.has_cut(e) || e.any(&shortens))).collect();
+                self.cut = exprs.iter().map(|e| e.ty.is_text() && (self.has_cut(e) || e.any_text(&shortens))).collect();
             }
             Step::Sort(keys) => keys.iter().try_for_each(|key| self.check(&key.expr))?,
             Step::Group { keys, slots } => {
@@ -96,7 +96,7 @@ impl Steps {
     }
 
     fn has_cut(&self, expr: &Expr) -> bool {
-        expr.any(&|e| {
+        expr.any_text(&|e| {
             matches!(e.kind, ExprKind::Column(ColumnId(at)) if e.ty.is_text() && self.cut.get(at as usize) == Some(&true))
         })
     }

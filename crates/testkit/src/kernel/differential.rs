@@ -19,7 +19,8 @@ pub(crate) const SEEDS: std::ops::Range<u64> = 0..40;
 /// Runs the queries of these seeds.
 pub(crate) fn run(kernel: &Live, seeds: std::ops::Range<u64>) -> Verdict {
     let process = Process { pid: std::process::id(), comm: comm() };
-    let subjects: Vec<&Subject> = SUBJECTS.iter().filter(|subject| exists(subject, kernel)).collect();
+    let subjects: Vec<&Subject> =
+        SUBJECTS.iter().filter(|subject| subject.test_runs && exists(subject, kernel)).collect();
     if subjects.len() < 2 {
         return Verdict::Failed("this kernel has no relation that random queries can be over".to_string());
     }
@@ -39,9 +40,8 @@ fn comm() -> String {
 
 /// Whether this kernel has the relation with these columns.
 fn exists(subject: &Subject, kernel: &Live) -> bool {
-    let names: Vec<&str> = subject.sources.iter().map(|source| source.name).collect();
     let sql = match subject.relation {
-        Some(relation) => format!("select {} from {relation}", names.join(", ")),
+        Some(relation) => format!("select {} from {relation}", subject.numbers.join(", ")),
         None => "select 1".to_string(),
     };
     compile(&sql, kernel, Options::default()).is_ok()
@@ -56,10 +56,10 @@ fn agree(seed: u64, subject: &Subject, kernel: &Live, process: &Process) -> Resu
         return Ok(());
     }
     Err(format!(
-        "{}\nparameters {:?}\ncontexts {:?}\nthe interpreter:\n{}the kernel:\n{}{}",
+        "{}\nparameters {:?}\nevents {:?}\nthe interpreter:\n{}the kernel:\n{}{}",
         trial.query.sql,
         trial.query.params,
-        trial.contexts,
+        trial.events,
         expected.rows,
         found.rows,
         trial.func()
@@ -72,8 +72,8 @@ fn in_kernel(trial: &Trial) -> Result<Outcome, String> {
     let object = load(trial, &params)?;
     let mut engine = Engine::new(trial.compiled.split.user.clone(), params, 0);
     let mut outcome = Outcome::default();
-    for context in &trial.contexts {
-        test_run(&object, context)?;
+    for (program, context) in &trial.events {
+        test_run(&object, *program, context)?;
         for record in records(&object)? {
             engine.push(&record).map_err(|error| format!("{error:?}"))?;
         }
@@ -106,8 +106,9 @@ fn load(trial: &Trial, params: &[bpfquery_plan::Datum]) -> Result<Object, String
     super::libbpf::load(open)
 }
 
-fn test_run(object: &Object, context: &[u64; 12]) -> Result<(), String> {
-    let program = object.progs_mut().next().ok_or("there is no program")?;
+fn test_run(object: &Object, program: usize, context: &[u64; 12]) -> Result<(), String> {
+    // In the object they stand in the order of the split.
+    let program = object.progs_mut().nth(program).ok_or("there is no program")?;
     let mut bytes: Vec<u8> = context.iter().flat_map(|word| word.to_ne_bytes()).collect();
     let input = ProgramInput { context_in: Some(&mut bytes), ..ProgramInput::default() };
     program.test_run(input).map(drop).map_err(|error| format!("test run: {error:?}"))
@@ -135,7 +136,12 @@ fn groups(object: &Object, name: &str) -> Result<Option<Vec<Entry>>, String> {
     let Some(map) = object.maps().find(|map| map.name() == name) else { return Ok(None) };
     let mut entries = Vec::new();
     for key in map.keys() {
-        let states = map.lookup_percpu(&key, MapFlags::ANY).map_err(|error| format!("groups: {error:?}"))?;
+        let states = if map.map_type().is_percpu() {
+            map.lookup_percpu(&key, MapFlags::ANY)
+        } else {
+            map.lookup(&key, MapFlags::ANY).map(|state| state.map(|state| vec![state]))
+        };
+        let states = states.map_err(|error| format!("groups: {error:?}"))?;
         entries.push(Entry { key, states: states.unwrap_or_default() });
     }
     Ok(Some(entries))
