@@ -19,4 +19,6 @@ pub mod emit;
 
 pub mod regalloc;
 
+mod hash;
+
 pub use emit::{Target, compile};

@@ -1,6 +1,7 @@
 //! What a pass could do wrong, planted behind each pass: the IR verifier refuses all of it.
 
 use bpfquery_codegen::ir::{Block, BlockData, Func, Inst, Op, PtrKind, SlotId, Terminator, Type, Value, parse, verify};
+use bpfquery_codegen::passes::shape::Shape;
 use bpfquery_codegen::passes::{FINISH, SIMPLIFY};
 use bpfquery_isa::Helper;
 use std::collections::BTreeSet;
@@ -246,7 +247,7 @@ fn faults_behind_each_pass_are_refused() {
     for (name, pass) in SIMPLIFY.iter().chain(FINISH) {
         let mut planted = BTreeSet::new();
         for func in &mut funcs {
-            pass(func);
+            pass(func, &mut Shape::default());
             verify(func).unwrap_or_else(|e| panic!("behind {name}: {e}\n{func}"));
             planted.extend(plant(func, name));
         }

@@ -4,7 +4,8 @@
 //! function behind the pass run once. `BPFQUERY_BLESS=1` writes what comes out; read the difference before committing it.
 
 use bpfquery_codegen::ir::{Func, parse, verify};
-use bpfquery_codegen::passes::{FINISH, SIMPLIFY};
+use bpfquery_codegen::passes::shape::Shape;
+use bpfquery_codegen::passes::{FINISH, Pass, SIMPLIFY};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ fn path(pass: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/passes").join(format!("{pass}.case"))
 }
 
-fn passes() -> BTreeMap<&'static str, fn(&mut Func) -> bool> {
+fn passes() -> BTreeMap<&'static str, Pass> {
     SIMPLIFY.iter().chain(FINISH).copied().collect()
 }
 
@@ -28,12 +29,14 @@ fn function(text: &str, what: &str) -> Func {
 }
 
 /// The case with what the pass makes of its function now.
-fn rerun(pass: fn(&mut Func) -> bool, name: &str, case: &str) -> String {
+fn rerun(pass: Pass, name: &str, case: &str) -> String {
     let before = case.split(ARROW).next().unwrap_or(case);
     assert!(before.starts_with("# "), "{name}: a case says first what it shows\n{case}");
     let mut func = function(before, name);
     let original = func.clone();
-    let changed = pass(&mut func);
+    let mut shape = Shape::default();
+    let changed = pass(&mut func, &mut shape);
+    assert!(shape.holds(&func), "{name} did not say that blocks go elsewhere\n{before}");
     verify(&func).unwrap_or_else(|error| panic!("{name}: {error}\n{func}"));
     // Whoever repeats passes until nothing changes relies on the answer.
     assert!(changed || func == original, "{name} changed a function and denies it\n{before}");
@@ -65,7 +68,8 @@ fn passes_come_to_rest() {
         let text = std::fs::read_to_string(path(name)).expect("read by the test above");
         for case in text.split(CASE) {
             let mut func = function(case.split(ARROW).next().unwrap_or(case), name);
-            let rounds = (0..20).take_while(|_| pass(&mut func)).count();
+            let mut shape = Shape::default();
+            let rounds = (0..20).take_while(|_| pass(&mut func, &mut shape)).count();
             assert!(rounds < 20, "{name} never ends on\n{case}");
         }
     }

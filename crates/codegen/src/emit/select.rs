@@ -14,21 +14,21 @@ mod memory;
 use super::Target;
 use super::copies;
 use super::mach::{BlockId, Inst, Line, MBlock, MFunc, REGISTERS, Src, Term, VReg, Wide};
-use crate::ir::{Block, CoreId, Func, Op, Scan, SlotId, Terminator, Value, reverse_postorder};
+use crate::ir::{Block, Cfg, CoreId, Func, Op, Scan, SlotId, Terminator, Value};
 use crate::passes::{bounded, cfg, facts};
 use bpfquery_diag::{Failure, Result, Span};
 use bpfquery_isa::{AluOp, Purpose, Width};
 
 /// The machine form of a function.
 pub(super) fn select(func: &Func, target: Target) -> Result<MFunc> {
-    let order = reverse_postorder(func);
-    let mut select = Select::new(func, target, &order);
-    select.demand_loop_params(&order);
-    for &block in order.iter().rev() {
+    let cfg = Cfg::new(func);
+    let mut select = Select::new(func, target, &cfg);
+    select.demand_loop_params(cfg.order());
+    for &block in cfg.order().iter().rev() {
         select.block(block)?;
     }
     select.entry();
-    let bounded = bounded::values(func).into_iter().zip(&select.regs);
+    let bounded = bounded::values(func, &cfg).into_iter().zip(&select.regs);
     let bounded = bounded.filter_map(|(is, reg)| reg.filter(|_| is)).collect();
     Ok(MFunc { blocks: select.blocks, registers: select.registers, bounded })
 }
@@ -65,15 +65,15 @@ struct Select<'a> {
 }
 
 impl<'a> Select<'a> {
-    fn new(func: &'a Func, target: Target, order: &[Block]) -> Select<'a> {
+    fn new(func: &'a Func, target: Target, graph: &Cfg) -> Select<'a> {
         let empty = MBlock { lines: Vec::new(), term: Term::Exit, span: Span::default(), cold: false };
         Select {
             func,
             target,
-            defs: cfg::definitions(func, order),
-            bits: facts::unsigned_bits(func),
+            defs: cfg::definitions(func, graph),
+            bits: facts::unsigned_bits(func, graph),
             constants: facts::constants(func),
-            uses: cfg::use_counts(func, order),
+            uses: cfg::use_counts(func, graph),
             regs: vec![None; func.values.len()],
             registers: REGISTERS,
             blocks: vec![empty; func.blocks.len()],

@@ -5,34 +5,44 @@
 
 use super::{Block, Func};
 
-/// The control-flow graph of a function.
-#[derive(Clone, Debug)]
+/// The control-flow graph of a function, with its dominators.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cfg {
     order: Vec<Block>,
-    position: Vec<Option<usize>>,
-    predecessors: Vec<Vec<Block>>,
+    /// For each block, its place in the order; [`UNREACHED`] where it has none.
+    position: Vec<u32>,
+    /// The ways into all blocks, one block behind the other.
+    ways: Vec<Block>,
+    /// Where the ways into each block begin, and at the end how many there are.
+    first_way: Vec<u32>,
     dominator: Vec<Option<Block>>,
     /// Where a walk of the dominators' tree enters and leaves a block: it enters in between what the block dominates.
-    span: Vec<(usize, usize)>,
+    span: Vec<(u32, u32)>,
 }
+
+const UNREACHED: u32 = u32::MAX;
 
 impl Cfg {
     /// The graph of the function as it is now.
     pub fn new(func: &Func) -> Cfg {
-        let order = reverse_postorder(func);
-        let mut position = vec![None; func.blocks.len()];
-        let mut predecessors = vec![Vec::new(); func.blocks.len()];
-        for (at, &block) in order.iter().enumerate() {
-            position[block.index()] = Some(at);
-            for (target, _) in func.block(block).terminator.targets() {
-                predecessors[target.index()].push(block);
-            }
-        }
-        let dominator = vec![None; func.blocks.len()];
-        let mut cfg = Cfg { order, position, predecessors, dominator, span: vec![(1, 0); func.blocks.len()] };
-        cfg.find_dominators();
-        cfg.number_tree();
+        let mut cfg = Cfg::default();
+        cfg.compute(func);
         cfg
+    }
+
+    /// Becomes the graph of the function as it is now, in the memory that it has.
+    pub fn compute(&mut self, func: &Func) {
+        let blocks = func.blocks.len();
+        reverse_postorder(func, &mut self.order);
+        refill(&mut self.position, blocks, UNREACHED);
+        for (at, &block) in (0..).zip(&self.order) {
+            self.position[block.index()] = at;
+        }
+        self.find_predecessors(func);
+        refill(&mut self.dominator, blocks, None);
+        self.find_dominators();
+        refill(&mut self.span, blocks, (1, 0));
+        self.number_tree();
     }
 
     /// The reachable blocks, each before what it leads to (but for cycles).
@@ -42,12 +52,13 @@ impl Cfg {
 
     /// Whether any path leads from the entry to the block.
     pub fn is_reachable(&self, block: Block) -> bool {
-        self.position[block.index()].is_some()
+        self.position[block.index()] != UNREACHED
     }
 
     /// The reachable blocks that go to this one; twice the same where both ways of a branch do.
     pub fn predecessors(&self, block: Block) -> &[Block] {
-        &self.predecessors[block.index()]
+        let (start, end) = (self.first_way[block.index()], self.first_way[block.index() + 1]);
+        &self.ways[start as usize..end as usize]
     }
 
     /// The closest block that every path to this one passes; none for the entry and what is unreachable.
@@ -66,15 +77,41 @@ impl Cfg {
         self.position[to.index()] <= self.position[from.index()]
     }
 
+    // Counts the ways into each block, and then puts each where those into earlier blocks end.
+    fn find_predecessors(&mut self, func: &Func) {
+        refill(&mut self.first_way, func.blocks.len() + 1, 0);
+        let targets = |block: Block| func.block(block).terminator.targets().map(|(target, _)| target);
+        let mut all = 0;
+        for target in self.order.iter().flat_map(|&block| targets(block)) {
+            self.first_way[target.index()] += 1;
+            all += 1;
+        }
+        let mut free = 0;
+        for first in &mut self.first_way {
+            free += std::mem::replace(first, free);
+        }
+        refill(&mut self.ways, all, Block(0));
+        // Each start moves to its block's end, which is the next one's start.
+        for &block in &self.order {
+            for target in targets(block) {
+                let free = &mut self.first_way[target.index()];
+                self.ways[*free as usize] = block;
+                *free += 1;
+            }
+        }
+        self.first_way.rotate_right(1);
+        self.first_way[0] = 0;
+    }
+
     // Cooper, Harvey, Kennedy: "A simple, fast dominance algorithm".
     fn find_dominators(&mut self) {
         let mut changed = true;
         while changed {
             changed = false;
             for &block in self.order.iter().skip(1) {
-                let known = |p: &&Block| self.position[p.index()] == Some(0) || self.dominator[p.index()].is_some();
+                let known = |p: &&Block| self.position[p.index()] == 0 || self.dominator[p.index()].is_some();
                 // The deepest first: each meeting goes on from where the last one ended.
-                let best = self.predecessors[block.index()].iter().rev().filter(known).copied();
+                let best = self.predecessors(block).iter().rev().filter(known).copied();
                 let best = best.reduce(|a, b| self.common(a, b));
                 if best != self.dominator[block.index()] {
                     self.dominator[block.index()] = best;
@@ -118,12 +155,18 @@ impl Cfg {
     }
 }
 
-/// The blocks that the entry reaches, each before what it leads to (but for cycles).
-pub(crate) fn reverse_postorder(func: &Func) -> Vec<Block> {
+/// Empties the list and fills it with so many of the same.
+fn refill<T: Clone>(list: &mut Vec<T>, len: usize, value: T) {
+    list.clear();
+    list.resize(len, value);
+}
+
+/// Lists the blocks that the entry reaches, each before what it leads to (but for cycles).
+fn reverse_postorder(func: &Func, order: &mut Vec<Block>) {
+    order.clear();
     let mut seen = vec![false; func.blocks.len()];
-    let mut order = Vec::new();
     let successors = |block: Block| func.block(block).terminator.targets().map(|(to, _)| to);
-    let mut stack = Vec::new();
+    let mut stack = Vec::with_capacity(func.blocks.len());
     if !func.blocks.is_empty() {
         seen[0] = true;
         stack.push((Block(0), successors(Block(0))));
@@ -143,7 +186,6 @@ pub(crate) fn reverse_postorder(func: &Func) -> Vec<Block> {
         }
     }
     order.reverse();
-    order
 }
 
 #[cfg(test)]

@@ -38,7 +38,6 @@ mod verify;
 pub use args::Args;
 pub use build::Builder;
 pub use cfg::Cfg;
-pub(crate) use cfg::reverse_postorder;
 pub use entity::{Block, CoreId, GlobalId, Inst, MapId, SlotId, Value};
 pub use func::{
     BlockData, Context, CoreReloc, CoreWhat, Func, Global, GlobalData, Guess, InstData, MapData, MapKind, SlotData,

@@ -104,7 +104,7 @@ pub enum Cond {
 }
 
 /// An instruction; it defines at most one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// A constant.
     Const(i64),
@@ -171,7 +171,7 @@ pub enum Op {
 }
 
 /// An automaton over a text: `state = start; for each c: state = (state & table[c].0) << 1 | state & table[c].1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scan {
     /// A non-null pointer to the text.
     pub text: Value,

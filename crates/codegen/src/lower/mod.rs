@@ -197,7 +197,7 @@ impl<'a> Lowerer<'a> {
         let needed = self.memory.needed()?;
         let mut func = self.build.finish();
         // A NULL literal, or a condition that cannot be NULL, leaves blocks behind that nothing goes to.
-        crate::passes::cfg::remove_unreachable(&mut func);
+        crate::passes::shape::Shape::default().remove_unreachable(&mut func);
         let mut lowered = Lowered {
             func,
             start_ns: None,

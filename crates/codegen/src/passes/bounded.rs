@@ -5,15 +5,14 @@
 
 use super::cfg;
 use super::facts;
-use crate::ir::{BinOp, Func, Op, Type, Value, reverse_postorder};
+use crate::ir::{BinOp, Cfg, Func, Op, Type, Value};
 
 /// For each value, whether it is one of them.
-pub fn values(func: &Func) -> Vec<bool> {
-    let order = reverse_postorder(func);
+pub fn values(func: &Func, cfg: &Cfg) -> Vec<bool> {
     let constants = facts::constants(func);
     let mut bounded = vec![false; func.values.len()];
     // From below: users come before what they use; around a loop, what is behind it decides.
-    for &block in order.iter().rev() {
+    for &block in cfg.order().iter().rev() {
         let data = func.block(block);
         for (target, args) in data.terminator.targets() {
             let params = &func.block(target).params;
@@ -43,7 +42,7 @@ pub fn values(func: &Func) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::values;
-    use crate::ir::parse;
+    use crate::ir::{Cfg, parse};
 
     /// What an address is moved by, through a parameter and arithmetic; not what only decides or is stored.
     #[test]
@@ -75,7 +74,7 @@ b3(v9: int):
 ";
         let func = parse(text).expect("the text is well-formed");
         let bounded: Vec<usize> =
-            values(&func).into_iter().enumerate().filter(|(_, is)| *is).map(|(at, _)| at).collect();
+            values(&func, &Cfg::new(&func)).into_iter().enumerate().filter(|(_, is)| *is).map(|(at, _)| at).collect();
         assert_eq!(bounded, [1, 9, 11]);
     }
 }

@@ -10,27 +10,27 @@
 use super::cfg::{self, Def};
 use super::facts;
 use super::ranges::Ranges;
-use crate::ir::{BinOp, Block, Cfg, Cond, Func, Op, Terminator, Type, Value, reverse_postorder};
+use super::shape::Shape;
+use crate::ir::{BinOp, Block, Cfg, Cond, Func, Op, Terminator, Type, Value};
 
 /// Decides branches.
-pub fn run(func: &mut Func) -> bool {
-    let order = reverse_postorder(func);
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
+    let cfg = shape.cfg(func);
     let mut changed = false;
-    let (defs, constants) = (cfg::definitions(func, &order), facts::constants(func));
-    for &block in &order {
+    let (defs, constants) = (cfg::definitions(func, cfg), facts::constants(func));
+    for &block in cfg.order() {
         changed |= canonical(func, block, &defs, &constants);
     }
     let constants = facts::constants(func);
-    let dominators = Cfg::new(func);
-    let preds = cfg::predecessors(func, &order);
-    let known = Known { constants: &constants, bits: facts::unsigned_bits(func) };
+    let known = Known { constants: &constants, bits: facts::unsigned_bits(func, cfg) };
+    let mut earlier = Vec::new();
     let mut new = Vec::new();
-    for &block in &order {
+    for &block in cfg.order() {
         let Terminator::Branch { cond, a, b, then, otherwise } = &func.block(block).terminator else { continue };
         let holds = if then == otherwise {
             Some(true)
         } else {
-            let earlier = earlier(func, &dominators, &preds, block);
+            find_earlier(func, cfg, block, &mut earlier);
             known.decide(&earlier, *cond, *a, *b)
         };
         let way = match holds {
@@ -40,11 +40,14 @@ pub fn run(func: &mut Func) -> bool {
         };
         new.push((block, Terminator::Jump(way.0, way.1)));
     }
-    changed |= !new.is_empty();
+    if !new.is_empty() {
+        shape.changed();
+        changed = true;
+    }
     for (block, terminator) in new {
         func.blocks[block.index()].terminator = terminator;
     }
-    cfg::remove_unreachable(func) || changed
+    shape.remove_unreachable(func) || changed
 }
 
 /// A comparison that holds.
@@ -59,13 +62,13 @@ pub(super) struct Fact {
 const FAR: usize = 64;
 
 /// What the branches on every way to the block have decided.
-fn earlier(func: &Func, dominators: &Cfg, preds: &[Vec<Block>], block: Block) -> Vec<Fact> {
-    let mut facts = Vec::new();
+fn find_earlier(func: &Func, cfg: &Cfg, block: Block, facts: &mut Vec<Fact>) {
+    facts.clear();
     let mut at = block;
     for _ in 0..FAR {
-        let Some(parent) = dominators.immediate_dominator(at) else { break };
+        let Some(parent) = cfg.immediate_dominator(at) else { break };
         // Only where the dominator goes straight here, and nobody else does, is its decision known.
-        if preds[at.index()] == [parent]
+        if cfg.predecessors(at) == [parent]
             && let Terminator::Branch { cond, a, b, then, otherwise } = &func.block(parent).terminator
             && then.0 != otherwise.0
         {
@@ -74,7 +77,6 @@ fn earlier(func: &Func, dominators: &Cfg, preds: &[Vec<Block>], block: Block) ->
         }
         at = parent;
     }
-    facts
 }
 
 struct Known<'a> {

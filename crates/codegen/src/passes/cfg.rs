@@ -1,11 +1,9 @@
-//! What the passes ask of a function's shape: order of blocks, predecessors, dominators, definitions, uses.
+//! What the passes ask of a function's values: definitions, uses, names.
 //!
-//! What holds: the answers are those of the function at the time of the call; a pass that changes it asks again.
-//! Blocks that the entry does not reach are in no order and dominate nothing.
+//! What holds: the answers are those of the function at the time of the call; a pass that changes it asks again. What the
+//! entry does not reach defines and uses nothing.
 
-use crate::ir::{
-    Block, Func, Global, Inst, InstData, Op, PtrKind, Terminator, Type, Value, ValueData, reverse_postorder,
-};
+use crate::ir::{Block, Cfg, Func, Global, Inst, InstData, Op, PtrKind, Terminator, Type, Value, ValueData};
 use bpfquery_isa::Helper;
 
 /// Where a value is defined.
@@ -19,21 +17,10 @@ pub enum Def {
     None,
 }
 
-/// For each block, the reached blocks that go to it; one that goes there twice is listed twice.
-pub fn predecessors(func: &Func, order: &[Block]) -> Vec<Vec<Block>> {
-    let mut preds = vec![Vec::new(); func.blocks.len()];
-    for &block in order {
-        for (target, _) in func.block(block).terminator.targets() {
-            preds[target.index()].push(block);
-        }
-    }
-    preds
-}
-
 /// For each value, where it is defined.
-pub fn definitions(func: &Func, order: &[Block]) -> Vec<Def> {
+pub fn definitions(func: &Func, cfg: &Cfg) -> Vec<Def> {
     let mut defs = vec![Def::None; func.values.len()];
-    for &block in order {
+    for &block in cfg.order() {
         let data = func.block(block);
         for (at, param) in data.params.iter().enumerate() {
             defs[param.index()] = Def::Param(block, at);
@@ -48,9 +35,9 @@ pub fn definitions(func: &Func, order: &[Block]) -> Vec<Def> {
 }
 
 /// For each value, how often reached instructions and terminators name it.
-pub fn use_counts(func: &Func, order: &[Block]) -> Vec<u32> {
+pub fn use_counts(func: &Func, cfg: &Cfg) -> Vec<u32> {
     let mut counts = vec![0; func.values.len()];
-    for &block in order {
+    for &block in cfg.order() {
         let data = func.block(block);
         for &inst in &data.insts {
             operands(&func.inst(inst).op, &mut |value| counts[value.index()] += 1);
@@ -109,23 +96,6 @@ pub fn new_value(func: &mut Func, ty: Type) -> Value {
     let value = Value(func.values.len() as u32);
     func.values.push(ValueData { ty });
     value
-}
-
-/// Empties the blocks that the entry does not reach; says whether there were any.
-pub fn remove_unreachable(func: &mut Func) -> bool {
-    let mut reached = vec![false; func.blocks.len()];
-    reverse_postorder(func).into_iter().for_each(|block| reached[block.index()] = true);
-    let mut changed = false;
-    for (block, reached) in func.blocks.iter_mut().zip(reached) {
-        if !reached && block.terminator != Terminator::None {
-            block.params.clear();
-            block.insts.clear();
-            block.terminator = Terminator::None;
-            block.cold = false;
-            changed = true;
-        }
-    }
-    changed
 }
 
 /// Whether the instruction may be left out if its result is not used, and be done at any place that its operands reach.

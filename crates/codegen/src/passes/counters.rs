@@ -4,14 +4,14 @@
 //!
 //! Helpers stay where they are: some of them read memory, and what lives across a call costs a register.
 
+use super::shape::Shape;
 use crate::ir::{Func, Inst, Op, PtrKind, Type, Value};
 
 /// Moves additions to variables down, each up to the next call or the block's end.
-pub fn run(func: &mut Func) -> bool {
+pub fn run(func: &mut Func, _: &mut Shape) -> bool {
     let mut changed = false;
+    let (mut ordered, mut late): (Vec<Inst>, Vec<Inst>) = (Vec::new(), Vec::new());
     for block in 0..func.blocks.len() {
-        let mut ordered = Vec::new();
-        let mut late: Vec<Inst> = Vec::new();
         for &inst in &func.blocks[block].insts {
             match &func.inst(inst).op {
                 Op::AtomicAdd { base, .. } if is_variable(func, *base) => late.push(inst),
@@ -24,7 +24,8 @@ pub fn run(func: &mut Func) -> bool {
         }
         ordered.append(&mut late);
         changed |= ordered != func.blocks[block].insts;
-        func.blocks[block].insts = ordered;
+        func.blocks[block].insts.copy_from_slice(&ordered);
+        ordered.clear();
     }
     changed
 }

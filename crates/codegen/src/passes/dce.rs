@@ -5,17 +5,18 @@
 //! - A helper whose answer is stable counts as without effect, and so does a look-up.
 
 use super::cfg;
-use crate::ir::{Func, Inst, Op, reverse_postorder};
+use super::shape::Shape;
+use crate::ir::{Func, Inst, Op};
 use bpfquery_isa::Helper;
 
 /// Removes unused instructions.
-pub fn run(func: &mut Func) -> bool {
-    let order = reverse_postorder(func);
-    let mut uses = cfg::use_counts(func, &order);
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
+    let cfg = shape.cfg(func);
+    let mut uses = cfg::use_counts(func, cfg);
     let mut removed = vec![false; func.insts.len()];
     let mut changed = false;
     // Users come behind definitions, so one walk backwards also finds what only the unused use.
-    for &block in order.iter().rev() {
+    for &block in cfg.order().iter().rev() {
         for &inst in func.block(block).insts.iter().rev() {
             if is_unused(func, inst, &uses) {
                 removed[inst.index()] = true;

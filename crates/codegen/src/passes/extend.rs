@@ -6,11 +6,12 @@
 
 use super::cfg::Renames;
 use super::facts;
+use super::shape::Shape;
 use crate::ir::{Func, Op};
 
 /// Names extended values after what they extend.
-pub fn run(func: &mut Func) -> bool {
-    let known = facts::unsigned_bits(func);
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
+    let known = facts::unsigned_bits(func, shape.cfg(func));
     let mut renames = Renames::new(func);
     for block in &func.blocks {
         for data in block.insts.iter().map(|inst| &func.insts[inst.index()]) {

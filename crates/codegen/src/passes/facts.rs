@@ -5,73 +5,51 @@
 //! shows the verifier that an access is in bounds. Not tracked: lower bounds, sign, and what
 //! a branch says of a value behind it.
 
-use super::cfg::{Def, definitions, implicit_params};
-use crate::ir::{BinOp, Block, Func, Inst, Op, Type, Value, reverse_postorder};
+use super::cfg::{Def, implicit_params};
+use crate::ir::{BinOp, Block, Cfg, Func, Inst, Op, Type, Value};
 use bpfquery_isa::Helper;
 
 /// For each value, how many low bits may be set (0 to 64), as far as the kernel's verifier knows.
-pub fn unsigned_bits(func: &Func) -> Vec<u8> {
-    bits(func, false)
+pub fn unsigned_bits(func: &Func, cfg: &Cfg) -> Vec<u8> {
+    bits(func, cfg, false)
 }
 
 /// For each value, how many low bits may be set (0 to 64).
-pub fn true_bits(func: &Func) -> Vec<u8> {
-    bits(func, true)
+pub fn true_bits(func: &Func, cfg: &Cfg) -> Vec<u8> {
+    bits(func, cfg, true)
 }
 
-fn bits(func: &Func, all: bool) -> Vec<u8> {
-    let order = reverse_postorder(func);
+fn bits(func: &Func, cfg: &Cfg, all: bool) -> Vec<u8> {
     let mut bits = vec![64; func.values.len()];
     let constants = constants(func);
-    let mut incoming = Incoming::new(func, &order);
-    for &block in &order {
-        for (at, param) in func.block(block).params.iter().enumerate() {
-            bits[param.index()] = incoming.bits(block, at);
+    // Of each parameter, the most that the ways visited so far bring it. The context pointer comes from outside.
+    for &block in cfg.order().iter().skip(1) {
+        func.block(block).params.iter().for_each(|param| bits[param.index()] = 0);
+    }
+    let mut visited = vec![0; func.blocks.len()];
+    for &block in cfg.order() {
+        if visited[block.index()] < cfg.predecessors(block).len() {
+            // What comes around a loop is not known yet.
+            func.block(block).params.iter().for_each(|param| bits[param.index()] = 64);
         }
         for &inst in &func.block(block).insts {
             if let Some(result) = func.inst(inst).result {
                 bits[result.index()] = of_inst(func, inst, &bits, &constants, all);
             }
         }
-        incoming.visit(func, block, &bits);
+        pass_on(func, block, &mut bits, &mut visited);
     }
     bits
 }
 
-/// The most bits that any way brings to each parameter, as far as the ways are visited.
-struct Incoming {
-    most: Vec<Vec<u8>>,
-    open: Vec<u32>,
-}
-
-impl Incoming {
-    fn new(func: &Func, order: &[Block]) -> Incoming {
-        let most = func.blocks.iter().map(|block| vec![0; block.params.len()]).collect();
-        let mut open = vec![0; func.blocks.len()];
-        for &block in order {
-            for (target, _) in func.block(block).terminator.targets() {
-                open[target.index()] += 1;
-            }
-        }
-        // The context pointer comes from outside.
-        open[0] += 1;
-        Incoming { most, open }
-    }
-
-    fn bits(&self, block: Block, at: usize) -> u8 {
-        if self.open[block.index()] == 0 { self.most[block.index()][at] } else { 64 }
-    }
-
-    fn visit(&mut self, func: &Func, block: Block, bits: &[u8]) {
-        let terminator = &func.block(block).terminator;
-        for (side, (target, args)) in terminator.targets().enumerate() {
-            self.open[target.index()] -= 1;
-            let implicit = implicit_params(terminator, side);
-            let most = &mut self.most[target.index()];
-            most.iter_mut().take(implicit).for_each(|bits| *bits = 64);
-            for (slot, arg) in most.iter_mut().skip(implicit).zip(args) {
-                *slot = (*slot).max(bits[arg.index()]);
-            }
+fn pass_on(func: &Func, block: Block, bits: &mut [u8], visited: &mut [usize]) {
+    let terminator = &func.block(block).terminator;
+    for (side, (target, args)) in terminator.targets().enumerate() {
+        visited[target.index()] += 1;
+        let (own, passed) = func.block(target).params.split_at(implicit_params(terminator, side));
+        own.iter().for_each(|param| bits[param.index()] = 64);
+        for (param, arg) in passed.iter().zip(args) {
+            bits[param.index()] = bits[param.index()].max(bits[arg.index()]);
         }
     }
 }
@@ -146,9 +124,4 @@ pub fn op_of<'a>(func: &'a Func, defs: &[Def], value: Value) -> Option<&'a Op> {
         Def::Inst(_, inst) => Some(&func.inst(inst).op),
         Def::Param(..) | Def::None => None,
     }
-}
-
-/// Definitions of the values that the entry reaches.
-pub fn defs_of(func: &Func) -> Vec<Def> {
-    definitions(func, &reverse_postorder(func))
 }

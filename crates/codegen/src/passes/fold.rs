@@ -5,23 +5,24 @@
 
 use super::cfg::{self, Def, Renames};
 use super::facts;
-use crate::ir::{BinOp, Block, Func, Inst, Op, Type, Value, reverse_postorder};
+use super::shape::Shape;
+use crate::ir::{BinOp, Block, Func, Inst, Op, Type, Value};
 use bpfquery_diag::Span;
 
 /// Applies the equations once to each instruction.
-pub fn run(func: &mut Func) -> bool {
-    let order = reverse_postorder(func);
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
+    let cfg = shape.cfg(func);
     let mut folder = Folder {
-        defs: cfg::definitions(func, &order),
+        defs: cfg::definitions(func, cfg),
         constants: facts::constants(func),
-        bits: facts::unsigned_bits(func),
+        bits: facts::unsigned_bits(func, cfg),
         renames: Renames::new(func),
         made: Vec::new(),
         span: Span::default(),
         func,
     };
     let mut changed = false;
-    for block in order {
+    for &block in cfg.order() {
         changed |= folder.block(block);
     }
     let renames = folder.renames;
@@ -49,14 +50,16 @@ struct Folder<'a> {
 impl Folder<'_> {
     fn block(&mut self, block: Block) -> bool {
         let mut changed = false;
-        let mut insts = Vec::new();
-        for inst in std::mem::take(&mut self.func.blocks[block.index()].insts) {
+        let mut at = 0;
+        while let Some(&inst) = self.func.block(block).insts.get(at) {
             self.span = self.func.inst(inst).span;
             changed |= self.inst(inst);
-            insts.append(&mut self.made);
-            insts.push(inst);
+            for made in self.made.drain(..) {
+                self.func.blocks[block.index()].insts.insert(at, made);
+                at += 1;
+            }
+            at += 1;
         }
-        self.func.blocks[block.index()].insts = insts;
         changed
     }
 

@@ -7,50 +7,59 @@
 //! Not done: loads of memory that the program writes, and `ktime_get_ns`, whose answers differ.
 
 use super::cfg::{Renames, is_pure, map_operands};
-use crate::ir::{BinOp, Block, Cfg, Func, Op, Value, reverse_postorder};
-use std::collections::BTreeMap;
-
-/// An operation and its operands as numbers.
-type Key = (u8, u64, Vec<u64>);
+use super::shape::Shape;
+use crate::hash::Mixed;
+use crate::ir::{BinOp, Block, Func, Op, Value};
+use std::collections::HashMap;
 
 /// Names later computations after earlier ones.
-pub fn run(func: &mut Func) -> bool {
-    let order = reverse_postorder(func);
-    let dominators = Cfg::new(func);
-    let mut known: BTreeMap<Key, Vec<(Block, Value)>> = BTreeMap::new();
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
+    let cfg = shape.cfg(func);
+    let mut known = Known::default();
     let mut renames = Renames::new(func);
-    for &block in &order {
-        for inst in func.block(block).insts.clone() {
+    for &block in cfg.order() {
+        for &inst in &func.block(block).insts {
             let mut op = func.inst(inst).op;
             map_operands(&mut op, &mut |value| renames.get(value));
             let Some(result) = func.inst(inst).result.filter(|_| is_pure(func, &op)) else { continue };
-            let same = known.entry(key(&op)).or_default();
-            match same.iter().find(|(at, _)| dominators.dominates(*at, block)) {
-                Some(&(_, value)) => renames.set(result, value),
-                None => same.push((block, result)),
+            if let Some(value) = known.same(ordered(op), block, result, |at| cfg.dominates(at, block)) {
+                renames.set(result, value);
             }
         }
     }
     renames.apply(func)
 }
 
-fn key(op: &Op) -> Key {
-    let id = |value: &Value| u64::from(value.0);
-    match op {
-        Op::Const(number) => (0, *number as u64, Vec::new()),
-        Op::Bin(op, a, b) => {
-            let (a, b) = if is_commutative(*op) && b < a { (b, a) } else { (a, b) };
-            (1, *op as u64, vec![id(a), id(b)])
+/// Computations by what they compute; those of equal ones that are not behind one another, one behind the other.
+#[derive(Default)]
+struct Known {
+    /// The last of each kind.
+    last: HashMap<Op, usize, Mixed>,
+    all: Vec<(Block, Value, Option<usize>)>,
+}
+
+impl Known {
+    /// The value of the same computation in a block that `is_before` this one; else this one is one more of its kind.
+    fn same(&mut self, op: Op, block: Block, value: Value, is_before: impl Fn(Block) -> bool) -> Option<Value> {
+        let last = self.last.get(&op).copied();
+        let mut next = last;
+        while let Some((at, value, before)) = next.map(|place| self.all[place]) {
+            if is_before(at) {
+                return Some(value);
+            }
+            next = before;
         }
-        Op::Extend { bits, signed, value } => (2, u64::from(*bits) << 1 | u64::from(*signed), vec![id(value)]),
-        Op::Load { access, base, offset } => (3, u64::from(access.bytes()), vec![id(base), *offset as u64]),
-        Op::SlotAddr(slot) => (4, u64::from(slot.0), Vec::new()),
-        Op::MapAddr(map) => (5, u64::from(map.0), Vec::new()),
-        Op::GlobalAddr(global) => (6, u64::from(global.0), Vec::new()),
-        Op::Core(core) => (7, u64::from(core.0), Vec::new()),
-        Op::Call { helper, args } => (8, u64::from(helper.id()), args.iter().map(id).collect()),
-        // Never asked for: they are not pure.
-        Op::Store { .. } | Op::AtomicAdd { .. } | Op::Scan(_) => (9, 0, Vec::new()),
+        self.last.insert(op, self.all.len());
+        self.all.push((block, value, last));
+        None
+    }
+}
+
+/// The operation with exchangeable operands in order.
+fn ordered(op: Op) -> Op {
+    match op {
+        Op::Bin(op, a, b) if is_commutative(op) && b < a => Op::Bin(op, b, a),
+        op => op,
     }
 }
 

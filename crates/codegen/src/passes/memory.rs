@@ -12,8 +12,9 @@
 
 use super::cfg::{self, Renames};
 use super::facts;
+use super::shape::Shape;
 use super::slots::Slots;
-use crate::ir::{Access, BinOp, Block, Func, Inst, Op, PtrKind, Type, Value, reverse_postorder};
+use crate::ir::{Access, BinOp, Block, Func, Inst, Op, PtrKind, Type, Value};
 
 /// What stands at a place, and the place: pointer, offset, bytes. The latest last.
 type Known = Vec<((Value, i16, u32), Value)>;
@@ -22,16 +23,15 @@ type Known = Vec<((Value, i16, u32), Value)>;
 const MOST: usize = 48;
 
 /// Names loads after what is known to stand there.
-pub fn run(func: &mut Func) -> bool {
-    let order = reverse_postorder(func);
-    let preds = cfg::predecessors(func, &order);
-    let slots = Slots::new(func, &order);
-    let bits = facts::true_bits(func);
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
+    let cfg = shape.cfg(func);
+    let slots = Slots::new(func, cfg);
+    let bits = facts::true_bits(func, cfg);
     let mut ends: Vec<Known> = vec![Known::new(); func.blocks.len()];
     let mut renames = Renames::new(func);
     let mut parts = Vec::new();
-    for &block in &order {
-        let mut known = meet(&preds[block.index()], &ends);
+    for &block in cfg.order() {
+        let mut known = meet(cfg.predecessors(block), &ends);
         for &inst in &func.block(block).insts {
             parts.extend(part(func, inst, &known).map(|part| (block, inst, part)));
             step(func, inst, &slots, &bits, &mut known, &mut renames);
@@ -108,7 +108,7 @@ fn step(func: &Func, inst: Inst, slots: &Slots, bits: &[u8], known: &mut Known, 
             known.retain(|((base, ..), _)| {
                 let held = slots.held(*base);
                 let own = func.ty(*base) == Type::ptr(PtrKind::Stack) && !held.is_empty();
-                own && held.iter().all(|slot| !reached.contains(slot) && !slots.escaped().contains(slot))
+                own && !held.meets(reached.with(slots.escaped()))
             });
         }
         Op::Const(_)

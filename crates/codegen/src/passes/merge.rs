@@ -3,33 +3,37 @@
 //! - `a: …; jump b(x)` and `b(p): …` with no other way to `b` is `a: …; …` with `x` for `p`.
 //! - Blocks that nothing reaches are emptied.
 
-use super::cfg::{self, Renames};
-use crate::ir::{Block, Func, Terminator, reverse_postorder};
+use super::cfg::Renames;
+use super::shape::Shape;
+use crate::ir::{Block, Func, Terminator};
 
 /// Joins blocks.
-pub fn run(func: &mut Func) -> bool {
-    let mut changed = cfg::remove_unreachable(func);
-    let order = reverse_postorder(func);
-    let mut preds: Vec<usize> = cfg::predecessors(func, &order).iter().map(Vec::len).collect();
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
+    let removed = shape.remove_unreachable(func);
+    let cfg = shape.cfg(func);
+    let mut joined = vec![false; func.blocks.len()];
     let mut renames = Renames::new(func);
-    for block in order {
+    let mut changed = false;
+    for &block in cfg.order() {
         // What was joined to an earlier block is empty now.
         while let Terminator::Jump(next, args) = &func.block(block).terminator {
-            let (next, args) = (*next, args.clone());
-            if preds[next.index()] != 1 || next == block {
+            let next = *next;
+            if cfg.predecessors(next).len() != 1 || joined[next.index()] || next == block {
                 break;
             }
-            let params = std::mem::take(&mut func.blocks[next.index()].params);
-            for (param, arg) in params.into_iter().zip(args) {
+            for (&param, &arg) in func.block(next).params.iter().zip(args) {
                 renames.set(param, arg);
             }
             join(func, block, next);
-            preds[next.index()] = 0;
+            joined[next.index()] = true;
             changed = true;
         }
     }
+    if changed {
+        shape.changed();
+    }
     renames.apply(func);
-    changed
+    changed || removed
 }
 
 fn join(func: &mut Func, block: Block, next: Block) {
@@ -37,6 +41,7 @@ fn join(func: &mut Func, block: Block, next: Block) {
     let insts = std::mem::take(&mut behind.insts);
     let terminator = std::mem::replace(&mut behind.terminator, Terminator::None);
     let span = behind.span;
+    behind.params.clear();
     behind.cold = false;
     let data = &mut func.blocks[block.index()];
     data.insts.extend(insts);

@@ -19,7 +19,9 @@ pub mod offset;
 pub mod params;
 mod ranges;
 pub mod search;
+pub mod shape;
 pub mod sink;
+pub mod slot_set;
 pub mod slots;
 pub mod stores;
 pub mod thread;
@@ -27,9 +29,10 @@ pub mod widen;
 
 use crate::ir::{Func, verify};
 use bpfquery_diag::{Failure, Result};
+use shape::Shape;
 
 /// A pass: says whether it changed the function.
-pub type Pass = fn(&mut Func) -> bool;
+pub type Pass = fn(&mut Func, &mut Shape) -> bool;
 
 /// Repeated until none of them finds anything:
 ///
@@ -72,27 +75,67 @@ const ROUNDS: usize = 32;
 ///
 /// A bug, if the function is not right before or behind a pass.
 pub fn run(func: &mut Func) -> Result<()> {
+    run_counted(func).map(drop)
+}
+
+/// What it took, in numbers that no machine's speed changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Passes that were run.
+    pub runs: u32,
+    /// How often the control-flow graph was computed.
+    pub graphs: u32,
+}
+
+/// [`run`], with the work that it was.
+///
+/// # Errors
+///
+/// As above.
+pub fn run_counted(func: &mut Func) -> Result<Work> {
     check(func, "lower")?;
+    let mut runner = Runner { func, shape: Shape::default(), version: 0, runs: 0 };
+    // The version of the function that each pass has nothing to say to.
+    let mut rested = [None; SIMPLIFY.len()];
     for _ in 0..ROUNDS {
-        if !run_all(func, SIMPLIFY)? {
+        let before = runner.version;
+        for (pass, rested) in SIMPLIFY.iter().zip(&mut rested) {
+            if *rested != Some(runner.version) {
+                let changed = runner.pass(pass)?;
+                *rested = (!changed).then_some(runner.version);
+            }
+        }
+        if runner.version == before {
             break;
         }
     }
-    run_all(func, FINISH)?;
-    Ok(())
+    FINISH.iter().try_for_each(|pass| runner.pass(pass).map(drop))?;
+    Ok(Work { runs: runner.runs, graphs: runner.shape.computed() })
 }
 
-fn run_all(func: &mut Func, passes: &[(&'static str, Pass)]) -> Result<bool> {
-    let mut changed = false;
-    for (name, pass) in passes {
-        if pass(func) {
-            changed = true;
-            if cfg!(debug_assertions) {
-                check(func, name)?;
+struct Runner<'a> {
+    func: &'a mut Func,
+    shape: Shape,
+    /// How many passes have changed it.
+    version: u32,
+    runs: u32,
+}
+
+impl Runner<'_> {
+    fn pass(&mut self, (name, pass): &(&'static str, Pass)) -> Result<bool> {
+        self.runs += 1;
+        let changed = pass(self.func, &mut self.shape);
+        self.version += u32::from(changed);
+        if cfg!(debug_assertions) {
+            if !self.shape.holds(self.func) {
+                return Err(Failure::bug(name, "it did not say that blocks go elsewhere"));
+            }
+            if changed {
+                check(self.func, name)?;
             }
         }
+        Ok(changed)
     }
-    Ok(changed)
 }
 
 fn check(func: &Func, pass: &'static str) -> Result<()> {

@@ -2,12 +2,14 @@
 //!
 //! - `load (p + c), n == load p, c + n`, if `c + n` fits 16 bits; so for `store` and `atomic_add`.
 
+use super::cfg::definitions;
 use super::facts;
+use super::shape::Shape;
 use crate::ir::{BinOp, Func, Op, Value};
 
 /// Folds additions into offsets.
-pub fn run(func: &mut Func) -> bool {
-    let defs = facts::defs_of(func);
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
+    let defs = definitions(func, shape.cfg(func));
     let constants = facts::constants(func);
     let sum = |func: &Func, base: Value, offset: i16| match *facts::op_of(func, &defs, base)? {
         Op::Bin(BinOp::Add, pointer, by) => {

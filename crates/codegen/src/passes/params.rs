@@ -6,46 +6,53 @@
 
 use super::cfg::{self, Renames};
 use super::facts;
-use crate::ir::{Block, Func, Op, Value, reverse_postorder};
+use super::shape::Shape;
+use crate::ir::{Block, Cfg, Func, Op, Terminator, Value};
 
 /// Cleans up parameters.
-pub fn run(func: &mut Func) -> bool {
-    let mut changed = name_after_argument(func);
-    changed |= remove_unused(func);
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
+    let cfg = shape.cfg(func);
+    let mut changed = name_after_argument(func, cfg);
+    changed |= remove_unused(func, cfg);
     changed
 }
 
-/// For each block, what its ways pass; a parameter that a terminator fills itself has `None`.
-fn arguments(func: &Func) -> Vec<Vec<Vec<Option<Value>>>> {
-    let mut all = vec![Vec::new(); func.blocks.len()];
-    for block in reverse_postorder(func) {
-        let terminator = &func.block(block).terminator;
-        for (side, (target, args)) in terminator.targets().enumerate() {
-            let implicit = vec![None; cfg::implicit_params(terminator, side)];
-            all[target.index()].push(implicit.into_iter().chain(args.iter().copied().map(Some)).collect());
+/// What each way passes for the parameter of `block` at `index`; `None` where a terminator fills it itself.
+fn passed(func: &Func, cfg: &Cfg, block: Block, index: usize, args: &mut Vec<Value>) -> Option<()> {
+    args.clear();
+    for &pred in cfg.predecessors(block) {
+        let terminator = &func.block(pred).terminator;
+        // A block that goes here both ways is one of two predecessors; its arguments are then seen twice.
+        for (side, (_, passed)) in terminator.targets().enumerate().filter(|(_, (target, _))| *target == block) {
+            let explicit = index.checked_sub(cfg::implicit_params(terminator, side))?;
+            args.push(*passed.get(explicit)?);
         }
     }
-    all
+    Some(())
 }
 
-fn name_after_argument(func: &mut Func) -> bool {
+fn name_after_argument(func: &mut Func, cfg: &Cfg) -> bool {
     let constants = facts::constants(func);
     let mut renames = Renames::new(func);
-    for (at, ways) in arguments(func).into_iter().enumerate().skip(1) {
-        for (index, param) in func.blocks[at].params.clone().into_iter().enumerate() {
-            let passed: Option<Vec<Value>> = ways.iter().map(|way| way.get(index).copied().flatten()).collect();
-            let Some(passed) = passed.filter(|passed| !passed.is_empty()) else { continue };
-            let args: Vec<Value> = passed.into_iter().map(|arg| renames.get(arg)).collect();
+    let mut args = Vec::new();
+    for block in func.block_ids().skip(1) {
+        let mut made = Vec::new();
+        for index in 0..func.block(block).params.len() {
+            if passed(func, cfg, block, index, &mut args).is_none() || args.is_empty() {
+                continue;
+            }
+            let param = func.block(block).params[index];
+            args.iter_mut().for_each(|arg| *arg = renames.get(*arg));
             if args.iter().all(|arg| *arg == args[0]) {
                 renames.set(param, args[0]);
             } else if let Some(number) = same_constant(&args, &constants) {
-                let span = func.blocks[at].span;
-                let (inst, value) = cfg::new_inst(func, Op::Const(number), span);
-                func.blocks[at].insts.insert(0, inst);
+                let (inst, value) = cfg::new_inst(func, Op::Const(number), func.block(block).span);
+                made.push(inst);
                 // A constant defines a value.
                 value.into_iter().for_each(|value| renames.set(param, value));
             }
         }
+        made.into_iter().for_each(|inst| func.blocks[block.index()].insts.insert(0, inst));
     }
     renames.apply(func)
 }
@@ -56,46 +63,39 @@ fn same_constant(args: &[Value], constants: &[Option<i64>]) -> Option<i64> {
     args.iter().all(|arg| number(arg) == Some(first)).then_some(first)
 }
 
-fn remove_unused(func: &mut Func) -> bool {
-    let order = reverse_postorder(func);
-    let uses = cfg::use_counts(func, &order);
-    let mut kept: Vec<Vec<bool>> = Vec::new();
-    for block in &func.blocks {
-        kept.push(block.params.iter().map(|param| uses[param.index()] > 0).collect());
+fn remove_unused(func: &mut Func, cfg: &Cfg) -> bool {
+    let mut used: Vec<bool> = cfg::use_counts(func, cfg).into_iter().map(|uses| uses > 0).collect();
+    keep_implicit(func, &mut used);
+    let is_used = |param: &Value| used[param.index()];
+    if func.blocks.iter().all(|block| block.params.iter().all(is_used)) {
+        return false;
     }
-    keep_implicit(func, &mut kept);
-    let changed = kept.iter().flatten().any(|kept| !kept);
-    if changed {
-        for (block, kept) in func.blocks.iter_mut().zip(&kept) {
-            retain(&mut block.params, kept);
-        }
-        for block in order {
-            remove_arguments(func, block, &kept);
-        }
+    for &block in cfg.order() {
+        remove_arguments(func, block, &used);
     }
-    changed
+    func.blocks.iter_mut().for_each(|block| block.params.retain(is_used));
+    true
 }
 
 /// The entry's context and what `br.null` passes.
-fn keep_implicit(func: &Func, kept: &mut [Vec<bool>]) {
-    kept[0].iter_mut().for_each(|kept| *kept = true);
+fn keep_implicit(func: &Func, used: &mut [bool]) {
+    func.blocks[0].params.iter().for_each(|param| used[param.index()] = true);
     for block in &func.blocks {
         for (side, (target, _)) in block.terminator.targets().enumerate() {
             let implicit = cfg::implicit_params(&block.terminator, side);
-            kept[target.index()].iter_mut().take(implicit).for_each(|kept| *kept = true);
+            func.block(target).params.iter().take(implicit).for_each(|param| used[param.index()] = true);
         }
     }
 }
 
-fn remove_arguments(func: &mut Func, block: Block, kept: &[Vec<bool>]) {
-    let terminator = &mut func.blocks[block.index()].terminator;
-    let implicit: Vec<usize> = (0..2).map(|side| cfg::implicit_params(terminator, side)).collect();
-    for ((target, args), implicit) in terminator.targets_mut().zip(implicit) {
-        retain(args, &kept[target.index()][implicit..]);
+/// Passes no more what goes to parameters that are not used.
+fn remove_arguments(func: &mut Func, block: Block, used: &[bool]) {
+    let mut terminator = std::mem::replace(&mut func.blocks[block.index()].terminator, Terminator::None);
+    let is_null_test = matches!(terminator, Terminator::BranchNull { .. });
+    for (side, (target, args)) in terminator.targets_mut().enumerate() {
+        let implicit = usize::from(is_null_test && side == 1);
+        let mut params = func.block(*target).params.iter().skip(implicit);
+        args.retain(|_| params.next().is_none_or(|param| used[param.index()]));
     }
-}
-
-fn retain(values: &mut Vec<Value>, kept: &[bool]) {
-    let mut kept = kept.iter();
-    values.retain(|_| kept.next().copied().unwrap_or(true));
+    func.blocks[block.index()].terminator = terminator;
 }

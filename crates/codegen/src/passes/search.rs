@@ -10,7 +10,8 @@
 
 use super::cfg;
 use super::facts;
-use crate::ir::{Block, BlockData, Cond, Func, Op, Terminator, Value, reverse_postorder};
+use super::shape::Shape;
+use crate::ir::{Block, BlockData, Cfg, Cond, Func, Op, Terminator, Value};
 
 /// So many constants are worth a search: fewer are tried about as fast one by one.
 const LEAST: usize = 8;
@@ -18,17 +19,16 @@ const LEAST: usize = 8;
 const FEW: usize = 4;
 
 /// Makes searches.
-pub fn run(func: &mut Func) -> bool {
-    let order = reverse_postorder(func);
-    let ways: Vec<usize> = cfg::predecessors(func, &order).iter().map(Vec::len).collect();
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
+    let cfg = shape.cfg(func);
     let constants = facts::constants(func);
     let mut inside = vec![false; func.blocks.len()];
     let mut changed = false;
-    for head in order {
+    for &head in cfg.order() {
         if inside[head.index()] {
             continue;
         }
-        let Some(chain) = Chain::at(func, head, &ways, &constants) else { continue };
+        let Some(chain) = Chain::at(func, cfg, head, &constants) else { continue };
         chain.blocks.iter().for_each(|block| inside[block.index()] = true);
         if chain.arms.len() >= LEAST {
             chain.rewrite(func);
@@ -36,7 +36,8 @@ pub fn run(func: &mut Func) -> bool {
         }
     }
     if changed {
-        cfg::remove_unreachable(func);
+        shape.changed();
+        shape.remove_unreachable(func);
     }
     changed
 }
@@ -86,14 +87,14 @@ struct Chain {
 
 impl Chain {
     /// The longest chain that begins at the end of `head`.
-    fn at(func: &Func, head: Block, ways: &[usize], constants: &[Option<i64>]) -> Option<Chain> {
+    fn at(func: &Func, cfg: &Cfg, head: Block, constants: &[Option<i64>]) -> Option<Chain> {
         let (subject, arm, otherwise) = comparison(func, head, constants)?;
         let mut chain = Chain { head, blocks: Vec::new(), subject, arms: vec![arm], otherwise };
         loop {
             let next = chain.otherwise.0;
             let data = func.block(next);
             let constant = data.insts.iter().all(|&inst| matches!(func.inst(inst).op, Op::Const(_)));
-            if ways[next.index()] != 1 || !constant || !data.params.is_empty() {
+            if cfg.predecessors(next).len() != 1 || !constant || !data.params.is_empty() {
                 return Some(chain);
             }
             match comparison(func, next, constants) {

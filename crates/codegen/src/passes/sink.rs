@@ -7,19 +7,23 @@
 //! Condition: `op` is pure: it gives the same answer there. It moves the least number of instructions if each is tried
 //! before its operands. Not looked at: how long the operands live then; they lived up to here for other users mostly.
 
-use super::cfg::{self};
-use crate::ir::{Block, BlockData, Cfg, Func, Inst, Op, Terminator, Value, reverse_postorder};
+use super::cfg;
+use super::shape::Shape;
+use crate::ir::{Block, BlockData, Cfg, Func, Inst, Op, Terminator, Value};
 
 /// Moves computations down.
-pub fn run(func: &mut Func) -> bool {
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
     let mut changed = false;
-    let order = reverse_postorder(func);
+    let cfg = shape.cfg(func);
     // Opening an edge passes the same values in another place.
-    let uses = cfg::use_counts(func, &order);
-    for block in order {
+    let uses = cfg::use_counts(func, cfg);
+    for &block in cfg.order() {
         changed |= (0..2).any(|side| open_edge(func, block, side, &uses));
     }
-    sink(func) || changed
+    if changed {
+        shape.changed();
+    }
+    sink(func, shape.cfg(func)) || changed
 }
 
 /// Makes a block on an edge that passes a value which nobody else needs; the value then sinks there.
@@ -49,12 +53,10 @@ fn open_edge(func: &mut Func, block: Block, side: usize, uses: &[u32]) -> bool {
     true
 }
 
-fn sink(func: &mut Func) -> bool {
-    let order = reverse_postorder(func);
-    let dominators = Cfg::new(func);
-    let mut lowest = lowest(func, &order, &dominators);
+fn sink(func: &mut Func, cfg: &Cfg) -> bool {
+    let mut lowest = lowest(func, cfg);
     let mut moved = false;
-    for &block in order.iter().rev() {
+    for &block in cfg.order().iter().rev() {
         for inst in func.block(block).insts.clone().into_iter().rev() {
             let data = func.inst(inst);
             let target = data.result.and_then(|result| lowest[result.index()]);
@@ -64,19 +66,19 @@ fn sink(func: &mut Func) -> bool {
                 moved = true;
             }
             let op = func.inst(inst).op;
-            cfg::operands(&op, &mut |value| note(&mut lowest, &dominators, value, target));
+            cfg::operands(&op, &mut |value| note(&mut lowest, cfg, value, target));
         }
     }
     moved
 }
 
 /// For each value, the block that dominates all its uses in terminators and stands lowest.
-fn lowest(func: &Func, order: &[Block], dominators: &Cfg) -> Vec<Option<Block>> {
+fn lowest(func: &Func, cfg: &Cfg) -> Vec<Option<Block>> {
     let mut lowest = vec![None; func.values.len()];
     // From below: each further use then only goes on from where the last one ended.
-    for &block in order.iter().rev() {
+    for &block in cfg.order().iter().rev() {
         cfg::terminator_operands(&func.block(block).terminator, &mut |value| {
-            note(&mut lowest, dominators, value, block);
+            note(&mut lowest, cfg, value, block);
         });
     }
     lowest

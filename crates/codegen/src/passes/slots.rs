@@ -5,13 +5,10 @@
 
 use super::cfg;
 use super::facts;
-use crate::ir::{BinOp, Block, Func, Inst, Op, SlotId, Value};
+use super::slot_set::SlotSet;
+use crate::ir::{BinOp, Block, Cfg, Func, Inst, Op, SlotId, Value};
 use bpfquery_isa::Helper;
-use std::collections::BTreeSet;
 use std::ops::Range;
-
-/// A set of slots.
-pub type Set = BTreeSet<SlotId>;
 
 /// What an instruction does to the stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,50 +22,48 @@ pub enum Access {
 /// Who holds addresses of slots, and what is read where.
 #[derive(Clone, Debug)]
 pub struct Slots {
-    holders: Vec<Set>,
+    holders: Vec<SlotSet>,
     /// The byte of the slot that an address names, where it is known.
     places: Vec<Option<(SlotId, i64)>>,
     constants: Vec<Option<i64>>,
     /// Slots whose address is stored.
-    escaped: Set,
+    escaped: SlotSet,
     /// For each block, the slots that may be read behind its end.
-    behind: Vec<Set>,
+    behind: Vec<SlotSet>,
 }
 
 impl Slots {
     /// Follows all addresses.
-    pub fn new(func: &Func, order: &[Block]) -> Slots {
+    pub fn new(func: &Func, cfg: &Cfg) -> Slots {
         let mut slots = Slots {
-            holders: holders(func, order),
-            places: places(func, order),
+            holders: holders(func, cfg),
+            places: places(func, cfg),
             constants: facts::constants(func),
-            escaped: Set::new(),
-            behind: vec![Set::new(); func.blocks.len()],
+            escaped: SlotSet::default(),
+            behind: vec![SlotSet::default(); func.blocks.len()],
         };
-        for &block in order {
-            for &inst in &func.block(block).insts {
-                if let Op::Store { value, .. } = func.inst(inst).op {
-                    slots.escaped.extend(&slots.holders[value.index()]);
-                }
+        for &inst in cfg.order().iter().flat_map(|&block| &func.block(block).insts) {
+            if let Op::Store { value, .. } = func.inst(inst).op {
+                slots.escaped.grow(slots.holders[value.index()]);
             }
         }
-        slots.read_later(func, order);
+        slots.read_later(func, cfg);
         slots
     }
 
     /// Whether a later block may read the slot.
     pub fn read_behind(&self, block: Block, slot: SlotId) -> bool {
-        self.escaped.contains(&slot) || self.behind[block.index()].contains(&slot)
+        self.escaped.with(self.behind[block.index()]).contains(slot)
     }
 
     /// Slots whose address is stored.
-    pub fn escaped(&self) -> &Set {
-        &self.escaped
+    pub fn escaped(&self) -> SlotSet {
+        self.escaped
     }
 
     /// The slots whose address a value may be made from.
-    pub fn held(&self, value: Value) -> &Set {
-        &self.holders[value.index()]
+    pub fn held(&self, value: Value) -> SlotSet {
+        self.holders[value.index()]
     }
 
     /// What an instruction does.
@@ -92,101 +87,84 @@ impl Slots {
         let Some((slot, at)) = place else { return Access::Other };
         match (usize::try_from(at), usize::try_from(at + bytes)) {
             (Ok(start), Ok(end)) if end <= func.slot(slot).size as usize => {
-                Access::Write(slot, start..end, removable && !self.escaped.contains(&slot))
+                Access::Write(slot, start..end, removable && !self.escaped.contains(slot))
             }
             _ => Access::Other,
         }
     }
 
     /// The slots that an instruction may access in any way.
-    pub fn accessed(&self, func: &Func, inst: Inst) -> Set {
-        let op = &func.inst(inst).op;
-        let mut slots = Set::new();
-        // Making an address is no access.
-        if !matches!(op, Op::SlotAddr(_) | Op::Bin(..)) {
-            cfg::operands(op, &mut |value: Value| slots.extend(&self.holders[value.index()]));
+    pub fn accessed(&self, func: &Func, inst: Inst) -> SlotSet {
+        match &func.inst(inst).op {
+            // Making an address is no access.
+            Op::SlotAddr(_) | Op::Bin(..) => SlotSet::default(),
+            op => self.all_held(op.operands()),
         }
-        slots
     }
 
     /// What an instruction that writes `written` may read: what its other operands hold.
-    pub fn also_read(&self, func: &Func, inst: Inst, written: SlotId) -> Set {
-        let mut slots = Set::new();
-        let mut first = true;
-        cfg::operands(&func.inst(inst).op, &mut |value: Value| {
-            // The address written comes first in stores and in the helpers above.
-            if !std::mem::take(&mut first) || !self.holders[value.index()].contains(&written) {
-                slots.extend(&self.holders[value.index()]);
-            }
-        });
-        slots
+    pub fn also_read(&self, func: &Func, inst: Inst, written: SlotId) -> SlotSet {
+        let mut operands = func.inst(inst).op.operands();
+        // The address written comes first in stores and in the helpers above.
+        let first = operands.next().map_or(SlotSet::default(), |first| self.held(first));
+        let rest = self.all_held(operands);
+        if first.contains(written) { rest } else { rest.with(first) }
     }
 
     /// The slots that a terminator passes on or returns; counted as accessed.
-    pub fn terminator(&self, func: &Func, block: Block) -> Set {
-        let mut slots = Set::new();
-        cfg::terminator_operands(&func.block(block).terminator, &mut |value| {
-            slots.extend(&self.holders[value.index()])
-        });
-        slots
+    pub fn terminator(&self, func: &Func, block: Block) -> SlotSet {
+        self.all_held(func.block(block).terminator.operands())
     }
 
-    fn reads(&self, func: &Func, block: Block) -> Set {
-        let mut slots = self.terminator(func, block);
-        for &inst in &func.block(block).insts {
-            match self.access(func, inst) {
-                Access::Write(slot, ..) => slots.extend(self.also_read(func, inst, slot)),
-                Access::Other => slots.extend(self.accessed(func, inst)),
-            }
-        }
-        slots
+    fn all_held(&self, values: impl Iterator<Item = Value>) -> SlotSet {
+        values.fold(SlotSet::default(), |slots, value| slots.with(self.held(value)))
     }
 
-    fn read_later(&mut self, func: &Func, order: &[Block]) {
-        let reads: Vec<Set> = func.block_ids().map(|block| self.reads(func, block)).collect();
+    fn reads(&self, func: &Func, block: Block) -> SlotSet {
+        let read = |&inst: &Inst| match self.access(func, inst) {
+            Access::Write(slot, ..) => self.also_read(func, inst, slot),
+            Access::Other => self.accessed(func, inst),
+        };
+        func.block(block).insts.iter().map(read).fold(self.terminator(func, block), SlotSet::with)
+    }
+
+    fn read_later(&mut self, func: &Func, cfg: &Cfg) {
+        let reads: Vec<SlotSet> = func.block_ids().map(|block| self.reads(func, block)).collect();
         let mut changed = true;
         while changed {
             changed = false;
-            for &block in order.iter().rev() {
+            for &block in cfg.order().iter().rev() {
                 for (target, _) in func.block(block).terminator.targets() {
-                    let there = reads[target.index()].union(&self.behind[target.index()]).copied().collect();
-                    changed |= grow(&mut self.behind[block.index()], there);
+                    let there = reads[target.index()].with(self.behind[target.index()]);
+                    changed |= self.behind[block.index()].grow(there);
                 }
             }
         }
     }
 }
 
-/// Adds slots; says whether any was new.
-pub fn grow(slots: &mut Set, more: Set) -> bool {
-    let before = slots.len();
-    slots.extend(more);
-    slots.len() > before
-}
-
 /// For each value, the slots whose address it may be made from.
-fn holders(func: &Func, order: &[Block]) -> Vec<Set> {
-    let mut holders: Vec<Set> = vec![Set::new(); func.values.len()];
+fn holders(func: &Func, cfg: &Cfg) -> Vec<SlotSet> {
+    let mut holders = vec![SlotSet::default(); func.values.len()];
     let mut changed = true;
     while changed {
         changed = false;
-        for &block in order {
-            for &inst in &func.block(block).insts {
-                let data = func.inst(inst);
+        for &block in cfg.order() {
+            for data in func.block(block).insts.iter().map(|&inst| func.inst(inst)) {
                 let Some(result) = data.result else { continue };
-                let made = match &data.op {
-                    Op::SlotAddr(slot) => Set::from([*slot]),
-                    Op::Bin(_, a, b) => holders[a.index()].union(&holders[b.index()]).copied().collect(),
+                let made = match data.op {
+                    Op::SlotAddr(slot) => SlotSet::of(slot),
+                    Op::Bin(_, a, b) => holders[a.index()].with(holders[b.index()]),
                     _ => continue,
                 };
-                changed |= grow(&mut holders[result.index()], made);
+                changed |= holders[result.index()].grow(made);
             }
             let terminator = &func.block(block).terminator;
             for (side, (target, args)) in terminator.targets().enumerate() {
                 let params = &func.block(target).params[cfg::implicit_params(terminator, side)..];
                 for (param, arg) in params.iter().zip(args) {
-                    let made = holders[arg.index()].clone();
-                    changed |= grow(&mut holders[param.index()], made);
+                    let made = holders[arg.index()];
+                    changed |= holders[param.index()].grow(made);
                 }
             }
         }
@@ -195,10 +173,10 @@ fn holders(func: &Func, order: &[Block]) -> Vec<Set> {
 }
 
 /// For each value, the byte of a slot that it is the address of, where that is known.
-fn places(func: &Func, order: &[Block]) -> Vec<Option<(SlotId, i64)>> {
+fn places(func: &Func, cfg: &Cfg) -> Vec<Option<(SlotId, i64)>> {
     let constants = facts::constants(func);
     let mut places = vec![None; func.values.len()];
-    for &block in order {
+    for &block in cfg.order() {
         for data in func.block(block).insts.iter().map(|&inst| func.inst(inst)) {
             let place = match data.op {
                 Op::SlotAddr(slot) => Some((slot, 0)),

@@ -8,17 +8,19 @@
 
 use super::cfg;
 use super::facts;
-use crate::ir::{Block, Cond, Func, Op, Terminator, Value, reverse_postorder};
+use super::shape::Shape;
+use crate::ir::{Block, Cfg, Cond, Func, Inst, Op, Terminator, Value};
 
 /// Sends ways on.
-pub fn run(func: &mut Func) -> bool {
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
     let mut changed = false;
     // A round may make the blocks before a way passable; there are no more rounds than blocks.
     for _ in 0..func.blocks.len() {
-        let passable = passable(func);
+        let cfg = shape.cfg(func);
+        let passable = passable(func, cfg);
         let constants = facts::constants(func);
         let mut any = false;
-        for block in reverse_postorder(func) {
+        for &block in cfg.order() {
             for side in 0..func.block(block).terminator.targets().count() {
                 while send_on(func, block, side, &passable, &constants) {
                     any = true;
@@ -28,27 +30,27 @@ pub fn run(func: &mut Func) -> bool {
         if !any {
             break;
         }
+        shape.changed();
         changed = true;
     }
-    cfg::remove_unreachable(func) || changed
+    shape.remove_unreachable(func) || changed
 }
 
 /// Blocks of constants, of which nobody else uses anything.
-fn passable(func: &Func) -> Vec<bool> {
-    let order = reverse_postorder(func);
-    let uses = cfg::use_counts(func, &order);
+fn passable(func: &Func, cfg: &Cfg) -> Vec<bool> {
     let mut passable = vec![false; func.blocks.len()];
-    for block in order {
+    // What others use: all uses, less those of the terminators of blocks of constants.
+    let mut others = cfg::use_counts(func, cfg);
+    let is_constant = |inst: &Inst| matches!(func.inst(*inst).op, Op::Const(_));
+    for &block in cfg.order().iter().skip(1) {
         let data = func.block(block);
-        let constant = data.insts.iter().all(|&inst| matches!(func.inst(inst).op, Op::Const(_)));
+        if !data.insts.iter().all(is_constant) {
+            continue;
+        }
+        cfg::terminator_operands(&data.terminator, &mut |value| others[value.index()] -= 1);
         let results = data.insts.iter().filter_map(|&inst| func.inst(inst).result);
-        let defined: Vec<Value> = data.params.iter().copied().chain(results).collect();
-        let mut own = vec![0; defined.len()];
-        cfg::terminator_operands(&data.terminator, &mut |value| {
-            defined.iter().position(|defined| *defined == value).into_iter().for_each(|at| own[at] += 1);
-        });
-        let alone = defined.iter().zip(own).all(|(value, own)| uses[value.index()] == own);
-        passable[block.index()] = constant && alone && block != Block(0);
+        passable[block.index()] = data.params.iter().copied().chain(results).all(|value| others[value.index()] == 0);
+        cfg::terminator_operands(&data.terminator, &mut |value| others[value.index()] += 1);
     }
     passable
 }
@@ -59,10 +61,10 @@ fn send_on(func: &mut Func, from: Block, side: usize, passable: &[bool], constan
         return false;
     }
     let Some((via, args)) = terminator.targets().nth(side) else { return false };
-    let (via, args) = (via, args.to_vec());
     if !passable[via.index()] || via == from {
         return false;
     }
+    let args = args.to_vec();
     let number = |value: Value| {
         let at = func.block(via).params.iter().position(|param| *param == value);
         constants.get(at.map_or(value, |at| args[at]).index()).copied().flatten()

@@ -10,15 +10,19 @@
 
 use super::cfg::{self, Def};
 use super::facts;
-use crate::ir::{Access, BinOp, Block, Func, Inst, Op, PtrKind, Type, Value, reverse_postorder};
+use super::shape::Shape;
+use crate::ir::{Access, BinOp, Block, Func, Inst, Op, PtrKind, Type, Value};
 
 /// Joins stores.
-pub fn run(func: &mut Func) -> bool {
-    let order = reverse_postorder(func);
-    let mut known =
-        Values { defs: facts::defs_of(func), constants: facts::constants(func), bits: facts::true_bits(func) };
+pub fn run(func: &mut Func, shape: &mut Shape) -> bool {
+    let cfg = shape.cfg(func);
+    let mut known = Values {
+        defs: cfg::definitions(func, cfg),
+        constants: facts::constants(func),
+        bits: facts::true_bits(func, cfg),
+    };
     let mut changed = false;
-    for block in order {
+    for &block in cfg.order() {
         while let Some((first, second, op)) = find(func, block, &known) {
             join(func, block, first, second, op, &mut known);
             changed = true;

@@ -21,7 +21,7 @@ const STACK: u32 = 512;
 /// Lays out the frame: slots that are never in use together share bytes, spilled values lie below them.
 pub fn frame(func: &Func, allocated: &Allocated) -> Result<Frame> {
     let conflicts = conflicts(func);
-    let mut slots: Vec<SlotId> = conflicts.used.iter().copied().collect();
+    let mut slots: Vec<SlotId> = conflicts.used.iter().collect();
     // The largest first: the small ones fit in what it leaves.
     slots.sort_by_key(|slot| (std::cmp::Reverse(func.slot(*slot).size), *slot));
     let mut tops: BTreeMap<SlotId, u32> = BTreeMap::new();
@@ -47,7 +47,7 @@ fn lowest_free(func: &Func, slot: SlotId, conflicts: &Conflicts, tops: &BTreeMap
     let size = func.slot(slot).size;
     let mut taken: Vec<(u32, u32)> = tops
         .iter()
-        .filter(|(other, _)| conflicts.pairs.contains(&(slot, **other)))
+        .filter(|(other, _)| conflicts.meet(slot, **other))
         .map(|(other, &top)| (top, top + func.slot(*other).size))
         .collect();
     taken.sort_unstable();

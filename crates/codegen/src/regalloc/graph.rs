@@ -2,8 +2,8 @@
 
 use super::liveness::{LiveOut, Set, backward};
 use crate::emit::mach::{MFunc, REGISTERS, Term, VReg};
+use crate::hash::Mixed;
 use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
 
 /// The interference graph, the moves, and what spilling each register would cost.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Graph {
 
 /// Pairs of registers; nobody asks for their order.
 #[derive(Clone, Debug, Default)]
-struct Edges(HashSet<u64, BuildHasherDefault<Mixer>>);
+struct Edges(HashSet<u64, Mixed>);
 
 impl Edges {
     fn insert(&mut self, a: VReg, b: VReg) -> bool {
@@ -39,26 +39,6 @@ impl Edges {
 
 fn pair(a: VReg, b: VReg) -> u64 {
     u64::from(a.0.min(b.0)) << 32 | u64::from(a.0.max(b.0))
-}
-
-/// Spreads a pair's bits: the same ones each time, and cheaper than the standard hash, which withstands chosen keys.
-#[derive(Clone, Copy, Debug, Default)]
-struct Mixer(u64);
-
-impl Hasher for Mixer {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        // The golden ratio's bits, as Knuth multiplies; the high half is folded in, for tables take the low bits.
-        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ mixed >> 32;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 /// The weight of one execution of an ordinary block; a cold one counts as 1.
