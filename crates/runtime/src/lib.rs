@@ -49,6 +49,7 @@ mod clock;
 mod cpu;
 mod mapped;
 mod messages;
+mod process;
 mod quiesce;
 
 pub use analysis::{Analysis, MapCost, ProgramCost};
@@ -57,6 +58,7 @@ pub use command::Command;
 pub use doctor::{Finding, State, probe_features, trampolines_work};
 pub use mapped::map;
 pub use memory::{MapMemory, predict};
+pub use process::{check_pid_namespace, process_exists};
 pub use report::{Misses, Report, join_facts};
 pub use session::{Flow, Options, Receiver, Session};
 pub use stop::{Ended, Stop};
