@@ -1,0 +1,2 @@
+/* One group: each CPU's own. */
+#include "count-by-cpu.c"
