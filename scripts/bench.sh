@@ -47,8 +47,7 @@ if [ $# -gt 0 ]; then
   measure "$fast" events --bin "$fast/bpfquery" --rounds "${BPFQUERY_ROUNDS:-3}" "$@"
   exit
 fi
-"$ROOT/scripts/cargo.sh" build --locked --release -p bpfquery >&2
-bpfquery=$TARGET/release/bpfquery
+bpfquery=$("$ROOT/scripts/release.sh")
 programs >"$work/programs.md"
 measure "$fast" page --bin "$bpfquery" --rounds "$rounds" --machine "$(machine "$bpfquery")" --part "$work/programs.md" \
   --figures "$ROOT/testdata/figures" >"$work/benchmarks.md"

@@ -8,7 +8,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need_root demo.sh
-"$ROOT/scripts/cargo.sh" build --locked --release -p bpfquery
+bpfquery=$("$ROOT/scripts/release.sh")
 "$ROOT/scripts/workloads.sh" >/dev/null
 
 work=$(mktemp -d)
@@ -19,7 +19,7 @@ coproc "$TARGET/workloads/opener" --wait /etc/hostname 5
 load=$COPROC_PID
 sql="select pid, comm, str(args.filename) as filename from tracepoint.syscalls.sys_enter_openat where pid = $load"
 say "bpfquery run --for 3s -e \"$sql\""
-"$TARGET/release/bpfquery" run --for 3s -e "$sql" >"$work/rows" &
+"$bpfquery" run --for 3s -e "$sql" >"$work/rows" &
 query=$!
 sleep 1
 kill -USR1 "$load"

@@ -1,6 +1,8 @@
 //! A command that starts once the query is attached, so that nothing of it is missed.
 //!
-//! std::process::Command waits until the child has started its program, so it cannot hold one back.
+//! std::process::Command waits until the child has started its program, so it cannot hold one back: that takes a fork, which
+//! copies the page tables and then, one after the other, the pages that either side writes to. Where nobody asks for the process
+//! id before, there is no child to hold back, and starting one later shares all memory until it runs its program (posix_spawn).
 
 use bpfquery_diag::{Failure, Result};
 use nix::errno::Errno;
@@ -12,26 +14,50 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-/// A child process that waits to be let go; dropped before, it ends without having run anything.
+/// A command that waits to be let go; dropped before, it ends without having run anything.
 #[derive(Debug)]
 pub struct Command {
-    pid: Pid,
     name: String,
-    /// Says "go" by one byte; closed, it says "end".
-    gate: Option<OwnedFd>,
-    /// Says the errno of a program that could not be started; closed by one that was.
-    trouble: Option<OwnedFd>,
-    /// Readable when the child has ended.
-    exit: OwnedFd,
+    /// The program and its arguments.
+    words: Vec<CString>,
+    /// What waits, or runs.
+    child: Option<Child>,
     code: Option<i32>,
 }
 
+#[derive(Debug)]
+struct Child {
+    pid: Pid,
+    gate: Option<Gate>,
+    /// Readable when the child has ended.
+    exit: OwnedFd,
+}
+
+/// What a child waits at.
+#[derive(Debug)]
+struct Gate {
+    /// Says "go" by one byte; closed, it says "end".
+    go: OwnedFd,
+    /// Says the errno of a program that could not be started; closed by one that was.
+    trouble: OwnedFd,
+}
+
 impl Command {
-    /// Forks a child that will run `words`, a program and its arguments.
+    /// A child that will run `words`, a program and its arguments, once it is let go; it has its process id now.
     ///
     /// # Errors
     /// No words, a NUL in one, or no process to be had. That the program does not exist shows when it is let go.
     pub fn spawn<S: AsRef<OsStr>>(words: &[S]) -> Result<Command> {
+        let mut command = Command::later(words)?;
+        command.fork().map_err(|errno| command.failed(errno))?;
+        Ok(command)
+    }
+
+    /// The same without a process until it is let go, which takes less.
+    ///
+    /// # Errors
+    /// No words, or a NUL in one.
+    pub fn later<S: AsRef<OsStr>>(words: &[S]) -> Result<Command> {
         let name = words.first().map(|word| word.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
         let fail = |error: String| Failure::io(format!("start the command \"{name}\""), error);
         let words: Vec<CString> = words
@@ -42,47 +68,45 @@ impl Command {
         if words.is_empty() {
             return Err(fail("it is empty".to_string()));
         }
-        let system = |errno: Errno| fail(errno.desc().to_string());
-        let pipe = || pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(system);
-        let (wait_for, gate) = pipe()?;
-        let (trouble, tell) = pipe()?;
-        let pid = fork(&words, &wait_for, &tell, &gate).map_err(system)?;
-        let exit = pidfd(pid).map_err(|errno| {
-            let _ = kill(pid, Signal::SIGKILL);
-            system(errno)
-        })?;
-        Ok(Command { pid, name, gate: Some(gate), trouble: Some(trouble), exit, code: None })
+        Ok(Command { name, words, child: None, code: None })
     }
 
-    /// Its process id: the query's `:cpid`.
-    pub fn pid(&self) -> u32 {
-        self.pid.as_raw().cast_unsigned()
+    /// Its process id, the query's `:cpid`; `None` where it has none yet.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(|child| child.pid.as_raw().cast_unsigned())
     }
 
     /// Lets it go.
     pub(crate) fn go(&mut self) -> Result<()> {
-        let (Some(gate), Some(trouble)) = (self.gate.take(), self.trouble.take()) else {
+        if self.child.is_none() {
+            match self.start() {
+                // A script that does not say what it is for: execvp gives it to a shell, posix_spawnp does not.
+                Err(Errno::ENOEXEC) => self.fork().map_err(|errno| self.failed(errno))?,
+                started => return started.map_err(|errno| self.failed(errno)),
+            }
+        }
+        let Some(Gate { go, trouble }) = self.child.as_mut().and_then(|child| child.gate.take()) else {
             return Ok(());
         };
-        let fail = |error: String| Failure::io(format!("start the command \"{}\"", self.name), error);
-        std::fs::File::from(gate).write_all(b"g").map_err(|error| fail(error.to_string()))?;
+        let fail = |error: std::io::Error| Failure::io(format!("start the command \"{}\"", self.name), error);
+        std::fs::File::from(go).write_all(b"g").map_err(fail)?;
         let mut errno = Vec::new();
-        std::fs::File::from(trouble).read_to_end(&mut errno).map_err(|error| fail(error.to_string()))?;
+        std::fs::File::from(trouble).read_to_end(&mut errno).map_err(fail)?;
         match <[u8; 4]>::try_from(errno) {
-            Ok(errno) => Err(fail(Errno::from_raw(i32::from_ne_bytes(errno)).desc().to_string())),
+            Ok(errno) => Err(self.failed(Errno::from_raw(i32::from_ne_bytes(errno)))),
             Err(_) => Ok(()),
         }
     }
 
     /// Readable when it has ended.
     pub(crate) fn exit_event(&self) -> Option<BorrowedFd<'_>> {
-        self.code.is_none().then(|| self.exit.as_fd())
+        self.child.as_ref().filter(|_| self.code.is_none()).map(|child| child.exit.as_fd())
     }
 
     /// Its exit code if it has ended.
     pub(crate) fn ended(&mut self) -> Option<i32> {
-        if self.code.is_none() {
-            self.code = match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+        if let (None, Some(child)) = (self.code, &self.child) {
+            self.code = match waitpid(child.pid, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(_, code)) => Some(code),
                 Ok(WaitStatus::Signaled(_, signal, _)) => Some(128 + signal as i32),
                 Ok(_) | Err(Errno::EINTR) => None,
@@ -95,20 +119,60 @@ impl Command {
 
     /// Asks it to end, if it has not.
     pub(crate) fn terminate(&mut self) {
-        if self.ended().is_none() {
-            let _ = kill(self.pid, Signal::SIGTERM);
+        if self.ended().is_none()
+            && let Some(child) = &self.child
+        {
+            let _ = kill(child.pid, Signal::SIGTERM);
         }
+    }
+
+    /// Makes a child that waits.
+    fn fork(&mut self) -> nix::Result<()> {
+        let pipe = || pipe2(nix::fcntl::OFlag::O_CLOEXEC);
+        let (wait_for, go) = pipe()?;
+        let (trouble, tell) = pipe()?;
+        let pid = fork(&self.words, &wait_for, &tell, &go)?;
+        self.child = Some(Child::of(pid, Some(Gate { go, trouble }))?);
+        Ok(())
+    }
+
+    /// Makes a child that runs.
+    fn start(&mut self) -> nix::Result<()> {
+        let mut words = self.words.iter().map(|word| OsStr::from_bytes(word.as_bytes()));
+        // There is a first word: `later`.
+        let mut command = std::process::Command::new(words.next().unwrap_or_default());
+        let started = command.args(words).spawn();
+        let child = started.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        self.child = Some(Child::of(Pid::from_raw(child.id().cast_signed()), None)?);
+        Ok(())
+    }
+
+    fn failed(&self, errno: Errno) -> Failure {
+        Failure::io(format!("start the command \"{}\"", self.name), errno.desc())
     }
 }
 
 impl Drop for Command {
     fn drop(&mut self) {
-        if self.gate.take().is_some() {
+        let waits = self.child.as_mut().is_some_and(|child| child.gate.take().is_some());
+        if let (true, Some(child)) = (waits, &self.child) {
             // It has run nothing, and would end by itself, unless another child still holds a copy of the gate.
-            let _ = kill(self.pid, Signal::SIGKILL);
-            let _ = waitpid(self.pid, None);
+            let _ = kill(child.pid, Signal::SIGKILL);
+            let _ = waitpid(child.pid, None);
         } else {
             self.ended();
+        }
+    }
+}
+
+impl Child {
+    fn of(pid: Pid, gate: Option<Gate>) -> nix::Result<Child> {
+        match pidfd(pid) {
+            Ok(exit) => Ok(Child { pid, gate, exit }),
+            Err(errno) => {
+                let _ = kill(pid, Signal::SIGKILL);
+                Err(errno)
+            }
         }
     }
 }
@@ -158,15 +222,21 @@ mod tests {
     use super::Command;
     use std::time::{Duration, Instant};
 
+    /// The exit code, however it is started.
     fn code(words: &[&str]) -> i32 {
-        let mut command = Command::spawn(words).unwrap();
+        let codes = [Command::spawn(words).unwrap(), Command::later(words).unwrap()].map(run);
+        assert_eq!(codes[0], codes[1]);
+        codes[0]
+    }
+
+    fn run(mut command: Command) -> i32 {
         command.go().unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             if let Some(code) = command.ended() {
                 return code;
             }
-            assert!(Instant::now() < deadline, "{words:?} does not end");
+            assert!(Instant::now() < deadline, "{command:?} does not end");
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -183,6 +253,7 @@ mod tests {
         let file = std::env::temp_dir().join(format!("bpfquery-gate-{}", std::process::id()));
         let path = file.to_str().unwrap();
         drop(Command::spawn(&["touch", path]).unwrap());
+        drop(Command::later(&["touch", path]).unwrap());
         assert!(!file.exists());
         assert_eq!(code(&["touch", path]), 0);
         assert!(file.exists());
@@ -190,10 +261,25 @@ mod tests {
     }
 
     #[test]
+    fn a_script_without_an_interpreter_is_the_shell_s() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = std::env::temp_dir().join(format!("bpfquery-script-{}", std::process::id()));
+        std::fs::write(&file, "exit 5\n").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(code(&[file.to_str().unwrap()]), 5);
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
     fn what_cannot_be_started() {
-        let message = |words: &[&str]| match Command::spawn(words).and_then(|mut command| command.go()) {
+        let tried = |made: bpfquery_diag::Result<Command>| match made.and_then(|mut command| command.go()) {
             Ok(()) => "it ran".to_string(),
             Err(failure) => bpfquery_diag::render(&failure, ""),
+        };
+        let message = |words: &[&str]| {
+            let messages = [Command::spawn(words), Command::later(words)].map(tried);
+            assert_eq!(messages[0], messages[1]);
+            messages[0].clone()
         };
         assert_eq!(
             message(&["/nonexistent/program"]),

@@ -36,7 +36,8 @@ pub struct Options {
     pub verbose: bool,
     /// Whether the object was compiled just now, by what this kernel says of itself: then nothing of that is asked again.
     pub compiled_here: bool,
-    /// Whether this thread gives up its capabilities but CAP_BPF once everything is attached. A child started before keeps its own.
+    /// Whether this thread gives up its capabilities but CAP_BPF once everything is attached and the command has started, which
+    /// keeps its own.
     pub drop_privileges: bool,
 }
 
@@ -80,6 +81,7 @@ pub struct Session {
     live: i64,
     /// Open while programs are timed.
     timing: Option<OwnedFd>,
+    drop_privileges: bool,
 }
 
 impl Session {
@@ -103,13 +105,11 @@ impl Session {
         let timing = options.analyze.then(analysis::time_programs).transpose()?;
         let links = attach(&object, &manifest, kernel)?;
         let live = clock::monotonic_ns();
-        if options.drop_privileges {
-            capability::drop_all_but_bpf();
-        }
         let engine = Engine::new(manifest.user.clone(), options.params.clone(), wall_offset);
         let identity = kernel.identity().clone();
         let quiesce = Quiesce::of(&manifest, &identity);
-        Ok(Session { links, object, manifest, engine, identity, quiesce, wall_offset, live, timing })
+        let drop_privileges = options.drop_privileges;
+        Ok(Session { links, object, manifest, engine, identity, quiesce, wall_offset, live, timing, drop_privileges })
     }
 
     /// What the object says of itself: its parameters, among others, before there is a session.
@@ -131,11 +131,21 @@ impl Session {
     /// The receiver's, and the system's. Nothing is left in the kernel then, either.
     pub fn run(mut self, stop: Stop, receiver: &mut dyn Receiver) -> Result<Report> {
         let mut watch = Watch::new(stop)?;
+        // A command that is no process yet has what this thread has when it starts.
+        let keeps = watch.starts_a_process();
+        if self.drop_privileges && !keeps {
+            capability::drop_all_but_bpf();
+        }
         receiver.live();
         watch.go()?;
+        if self.drop_privileges && keeps {
+            capability::drop_all_but_bpf();
+        }
         let engine = std::mem::replace(&mut self.engine, Engine::new(self.manifest.user.clone(), Vec::new(), 0));
         match &self.manifest.user.source {
-            Source::Listing { .. } => Err(bpfquery_diag::Failure::bug("session", "what is known of the kernel needs no object")),
+            Source::Listing { .. } => {
+                Err(bpfquery_diag::Failure::bug("session", "what is known of the kernel needs no object"))
+            }
             Source::Rows { .. } => self.run_rows(engine, &mut watch, receiver),
             Source::Groups { window, .. } => {
                 let size_ns = window.map(|window| window.size_ns);

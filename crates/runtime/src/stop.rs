@@ -56,6 +56,11 @@ impl Watch {
         Ok(Watch { deadline, command: stop.command, signals })
     }
 
+    /// Whether letting the command go starts a process.
+    pub(crate) fn starts_a_process(&self) -> bool {
+        self.command.as_ref().is_some_and(|command| command.pid().is_none())
+    }
+
     /// Lets the command go.
     pub(crate) fn go(&mut self) -> Result<()> {
         self.command.as_mut().map_or(Ok(()), Command::go)

@@ -57,7 +57,7 @@ fn a_failing_run_leaves_nothing() {
 fn members_are_where_they_are_whoever_says_so() {
     for compiled_here in [false, true] {
         let command = Command::spawn(&["true"]).unwrap();
-        let pid = command.pid();
+        let pid = command.pid().unwrap();
         let sql = format!("select p.tgid as t, p.pid as i from rawtracepoint.sched_process_exec where p.tgid = {pid}");
         let session = open_with(&compile(&sql), &Options { compiled_here, ..Options::default() });
         let mut seen = Seen::default();
@@ -69,7 +69,10 @@ fn members_are_where_they_are_whoever_says_so() {
 #[test]
 fn the_end_of_a_command_ends_the_query() {
     let command = Command::spawn(&["sh", "-c", "cat /etc/hostname > /dev/null; exit 3"]).unwrap();
-    let sql = format!("select str(filename) from tracepoint.syscalls.sys_enter_openat where pid = {}", command.pid());
+    let sql = format!(
+        "select str(filename) from tracepoint.syscalls.sys_enter_openat where pid = {}",
+        command.pid().unwrap()
+    );
     let session = open(&compile(&sql));
     let mut seen = Seen::default();
     let report = run(session, Stop { command: Some(command), ..Stop::default() }, &mut seen);
@@ -81,7 +84,7 @@ fn the_end_of_a_command_ends_the_query() {
 #[test]
 fn a_command_is_told_to_end_with_the_query() {
     let command = Command::spawn(&["sleep", "1000"]).unwrap();
-    let pid = command.pid();
+    let pid = command.pid().unwrap();
     let session = open(&compile("select cpu from rawtracepoint.sys_enter where pid = 0"));
     let stop = Stop { after: Some(Duration::from_millis(50)), command: Some(command), ..Stop::default() };
     assert_eq!(run(session, stop, &mut Seen::default()).ended, Ended::After);

@@ -39,13 +39,13 @@ fn query(words: &[String]) {
     let after = (millis > 0).then(|| Duration::from_millis(millis));
     let stuck = words.get(2).is_some_and(|word| word == "--stuck");
     let command = (words.len() > 2 && !stuck).then(|| Command::spawn(&words[2..]).expect("a process"));
-    let sql = words[0].replace(":cpid", &command.as_ref().map_or(0, Command::pid).to_string());
+    let sql = words[0].replace(":cpid", &command.as_ref().and_then(Command::pid).unwrap_or(0).to_string());
     let object = compile_as(&name("sig", std::os::unix::process::parent_id()), &sql);
     let started = Instant::now();
     let options = Options { drop_privileges: true, ..Options::default() };
     let session = Session::open(&object, &Live::new(), &options);
     let session = session.unwrap_or_else(|failure| panic!("{}", render(&failure, &sql)));
-    let told = format!("live after {} us; {}; {}", started.elapsed().as_micros(), status("VmHWM"), status("CapEff"));
+    let told = format!("live after {} us; {}", started.elapsed().as_micros(), status("VmHWM"));
     let mut seen = Seen { stuck, told: Some(told), ..Seen::default() };
     let ran = session.run(Stop { after, command, signals: true }, &mut seen);
     let report = ran.unwrap_or_else(|failure| panic!("{}", render(&failure, &sql)));

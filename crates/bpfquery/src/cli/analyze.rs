@@ -3,7 +3,7 @@
 //! A run's rows are counted, not shown.
 
 use crate::cli::args::ExplainArgs;
-use crate::cli::params::{COMMAND_PID, values};
+use crate::cli::params::{check_process, command_pid, values};
 use arrow_array::RecordBatch;
 use bpfquery::Compiled;
 use bpfquery_catalog::Kernel;
@@ -30,8 +30,9 @@ pub(crate) fn analyze(args: &ExplainArgs, kernel: &dyn Kernel, compiled: &Compil
     let (predicted, _) = predict(&compiled.object)?;
     let command = args.command.as_ref().map(|words| Command::spawn(&words.0)).transpose()?;
     let mut given = args.params.clone();
-    given.extend(command.as_ref().map(|command| (COMMAND_PID.to_string(), command.pid().to_string())));
+    given.extend(command.as_ref().and_then(command_pid));
     let manifest = Session::manifest_of(&compiled.object)?;
+    check_process(args.pid, &manifest.params)?;
     let params = values(&manifest.params, &given)?;
     let options = bpfquery_runtime::Options { params, analyze: true, compiled_here: true, ..Default::default() };
     let session = Session::open(&compiled.object, kernel, &options)?;

@@ -4,7 +4,7 @@ use bpfquery::Stage;
 use bpfquery_catalog::parse_duration;
 use bpfquery_sink::Format;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,17 +37,17 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a query and print its rows
-    Run(RunArgs),
+    Run(Own<RunArgs>),
     /// Compile a query into an object that any BPF loader takes
-    Compile(CompileArgs),
+    Compile(Own<CompileArgs>),
     /// Show what becomes of a query, stage by stage
-    Explain(ExplainArgs),
+    Explain(Own<ExplainArgs>),
     /// Write down all that compiling may know of this kernel
-    Snapshot(SnapshotArgs),
+    Snapshot(Own<SnapshotArgs>),
     /// List the relations that this kernel has
-    List(ListArgs),
+    List(Own<ListArgs>),
     /// Show the columns of a relation
-    Describe(DescribeArgs),
+    Describe(Own<DescribeArgs>),
     /// Tell what this kernel and these privileges allow, and how to get the rest
     Doctor,
     /// Print a script that completes the command line in a shell
@@ -55,6 +55,30 @@ pub(crate) enum Command {
         /// Whose script
         shell: clap_complete::Shell,
     },
+}
+
+/// A command's own words, which are only made up if they are asked for: those of all commands take as long as a query's text.
+#[derive(Debug)]
+pub(crate) struct Own<T>(pub(crate) T);
+
+impl<T: FromArgMatches> FromArgMatches for Own<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Own<T>, clap::Error> {
+        T::from_arg_matches(matches).map(Own)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl<T: Args> Args for Own<T> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.defer(T::augment_args)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command.defer(T::augment_args_for_update)
+    }
 }
 
 /// Where SQL comes from.

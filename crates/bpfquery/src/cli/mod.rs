@@ -78,12 +78,12 @@ pub(crate) fn run() -> ExitCode {
 
 fn command(command: Command) -> Result {
     match command {
-        Command::Run(args) => query::run(&args),
-        Command::Compile(args) => compile::run(&args),
-        Command::Explain(args) => explain::run(&args),
-        Command::Snapshot(args) => snapshot::run(&args),
-        Command::List(args) => list::run(&args),
-        Command::Describe(args) => describe::run(&args),
+        Command::Run(args) => query::run(&args.0),
+        Command::Compile(args) => compile::run(&args.0),
+        Command::Explain(args) => explain::run(&args.0),
+        Command::Snapshot(args) => snapshot::run(&args.0),
+        Command::List(args) => list::run(&args.0),
+        Command::Describe(args) => describe::run(&args.0),
         Command::Doctor => doctor::run(),
         Command::Completions { shell } => completions(shell),
     }

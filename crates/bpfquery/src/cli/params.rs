@@ -1,12 +1,36 @@
 //! The values of a query's parameters, from text.
 
+use crate::cli::output;
 use bpfquery_catalog::{EnumType, SqlType, parse_duration};
 use bpfquery_diag::{Code, Diagnostic, Result, nearest};
 use bpfquery_object::manifest::Parameter;
 use bpfquery_plan::Datum;
+use bpfquery_runtime::Command;
 
 /// What `-c` sets.
-pub(crate) const COMMAND_PID: &str = "cpid";
+const COMMAND_PID: &str = "cpid";
+
+/// The parameter that a command gives, if it has a process id yet.
+pub(crate) fn command_pid(command: &Command) -> Option<(String, String)> {
+    command.pid().map(|pid| (COMMAND_PID.to_string(), pid.to_string()))
+}
+
+/// Whether a query may ask for the process id of its command: its text has the parameter's name, wherever.
+pub(crate) fn may_want_command_pid(sql: &str) -> bool {
+    sql.to_ascii_lowercase().contains(COMMAND_PID)
+}
+
+/// Refuses process ids that are not the kernel's own, whether -p gives one or the query asks for its command's; tells of one that is
+/// nobody's.
+pub(crate) fn check_process(pid: Option<u32>, asked: &[Parameter]) -> Result<()> {
+    if pid.is_some() || asked.iter().any(|parameter| parameter.name == COMMAND_PID) {
+        bpfquery_runtime::check_pid_namespace()?;
+    }
+    if let Some(pid) = pid.filter(|pid| !bpfquery_runtime::process_exists(*pid)) {
+        output::tell(&format!("note: there is no process {pid}"));
+    }
+    Ok(())
+}
 
 /// A value for each parameter, in order. `given` is names and texts; of two with the same name the last counts. The process
 /// id of the command may be given without being asked for.

@@ -2,7 +2,7 @@
 
 use crate::cli::args::RunArgs;
 use crate::cli::input::{self, Input};
-use crate::cli::params::{COMMAND_PID, values};
+use crate::cli::params::{check_process, command_pid, may_want_command_pid, values};
 use crate::cli::timings::Timings;
 use crate::cli::{Result, Stop, listing, output};
 use arrow_array::RecordBatch;
@@ -19,11 +19,11 @@ use std::io;
 
 pub(crate) fn run(args: &RunArgs) -> Result {
     let mut timings = Timings::start();
-    // First, while there is little memory that forking would have to share.
-    let command = args.command.as_ref().map(|words| Command::spawn(&words.0)).transpose()?;
+    let input = input::input(&args.source)?;
+    let command = args.command.as_ref().map(|words| command(&words.0, &input)).transpose()?;
     timings.done("command");
     let kernel = Live::new().mapping(bpfquery_runtime::map);
-    let (object, compiled_here) = match input::input(&args.source)? {
+    let (object, compiled_here) = match input {
         Input::Sql(sql) => {
             let options = bpfquery::Options {
                 target: Target::This,
@@ -57,6 +57,15 @@ pub(crate) fn run(args: &RunArgs) -> Result {
     }
 }
 
+/// The command of -c. A process now, while there is little memory that forking would have to share; or none before the query is
+/// live, if the query cannot ask for its id.
+fn command(words: &[String], input: &Input) -> Result<Command> {
+    Ok(match input {
+        Input::Sql(sql) if !may_want_command_pid(sql) => Command::later(words)?,
+        Input::Sql(_) | Input::Object(_) => Command::spawn(words)?,
+    })
+}
+
 fn open(
     args: &RunArgs,
     command: Option<&Command>,
@@ -65,8 +74,9 @@ fn open(
     manifest: &Manifest,
     compiled_here: bool,
 ) -> Result<Session> {
+    check_process(args.pid, &manifest.params)?;
     let mut given = args.params.clone();
-    given.extend(command.map(|command| (COMMAND_PID.to_string(), command.pid().to_string())));
+    given.extend(command.and_then(command_pid));
     let params = values(&manifest.params, &given)?;
     let (max_groups, verbose) = (args.max_groups, args.verbose);
     let options = Options { params, max_groups, verbose, compiled_here, drop_privileges: true, analyze: false };

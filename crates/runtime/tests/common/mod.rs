@@ -84,7 +84,7 @@ pub(crate) struct Seen {
     pub(crate) partial: Vec<PartialWindow>,
     /// Stop after so many batches.
     pub(crate) enough: Option<usize>,
-    /// Once live and signals are taken over, say this.
+    /// Once live and signals are taken over, say this, and what this thread may do by then.
     pub(crate) told: Option<String>,
     /// Then write into a pipe that nobody reads.
     pub(crate) stuck: bool,
@@ -105,7 +105,9 @@ impl Receiver for Seen {
 
     fn live(&mut self) {
         if let Some(told) = &self.told {
-            eprintln!("{told}");
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+            let allowed = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap_or_default();
+            eprintln!("{told}; CapEff: {}", allowed.trim());
         }
         if self.stuck {
             let (_reader, writer) = std::io::pipe().unwrap();
