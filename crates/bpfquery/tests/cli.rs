@@ -499,6 +499,32 @@ fn a_process_is_picked_by_its_id() {
     assert_eq!(text(&output.stdout), format!("pid\n{me}\n"));
 }
 
+/// In a pid namespace of its own a process has another number than the one that programs see, and would never be found by it.
+#[test]
+fn numbers_of_another_pid_namespace_are_refused() {
+    let inside = |args: &[&str]| {
+        let words = ["--pid", "--fork", "--mount-proc", env!("CARGO_BIN_EXE_bpfquery"), "run"];
+        let output = Command::new("unshare").args(words).args(args).stdin(Stdio::null()).output().unwrap();
+        (output.status.code(), text(&output.stderr).to_string())
+    };
+    let anything = "select count(*) from tracepoint.syscalls.sys_enter_openat where pid = 0";
+    for args in [["-c", "true", "-e", OPENS], ["-p", "1", "-e", anything]] {
+        let (code, errors) = inside(&args);
+        assert_eq!(code, Some(3), "{errors}");
+        assert!(errors.starts_with("unsupported: -p and :cpid in a pid namespace"), "{errors}");
+    }
+    let (code, errors) = inside(&["-c", "true", "-e", anything]);
+    assert_eq!(code, Some(0), "{errors}");
+}
+
+#[test]
+fn a_process_that_is_not_there_is_told_of() {
+    let sql = "select count(*) from tracepoint.syscalls.sys_enter_openat";
+    let (code, _, errors) = told(&["run", "-p", "4194304", "--for", "1ms", "-e", sql]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(errors.contains("note: there is no process 4194304\n"), "{errors}");
+}
+
 #[test]
 fn a_duration_ends_a_query() {
     let began = Instant::now();
