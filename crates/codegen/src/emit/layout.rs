@@ -3,10 +3,10 @@
 //! A block comes behind all blocks that go to it (loops aside), next to one of them where it can; what hardly ever
 //! runs comes last. So most ways through the program fall from block to block.
 
-use super::mach::{BlockId, Inst, MFunc, Term};
+use super::mach::{BlockId, Inst, MBlock, MFunc, Term};
 use crate::ir::CoreId;
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 /// Blocks in the order of the program. Blocks that are not in it are not reached.
 pub(super) struct Layout {
@@ -62,16 +62,28 @@ fn thread(func: &MFunc, block: BlockId) -> BlockId {
 /// What a line does, wherever it comes from.
 pub(super) type Does = (Inst, Option<CoreId>);
 
-/// For each block, the first that does the same.
+/// For each block, the first that does the same. The entry is not a target.
 fn duplicates(func: &MFunc) -> Vec<BlockId> {
-    let mut first: BTreeMap<(Vec<Does>, Term), BlockId> = BTreeMap::new();
-    let all = func.blocks.iter().enumerate().map(|(at, block)| {
-        let does = block.lines.iter().map(|line| (line.inst, line.core)).collect();
-        let at = BlockId(at as u32);
-        // The entry is not a target.
-        if at.0 == 0 { at } else { *first.entry((does, block.term)).or_insert(at) }
-    });
-    all.collect()
+    let mut first: Vec<BlockId> = (0..func.blocks.len() as u32).map(BlockId).collect();
+    let mut sorted: Vec<BlockId> = first.iter().copied().skip(1).collect();
+    // Stable: of equal ones the first stays the first.
+    sorted.sort_by(|a, b| order(&func.blocks[a.index()], &func.blocks[b.index()]));
+    let mut leader = BlockId(0);
+    for block in sorted {
+        if leader.0 == 0 || order(&func.blocks[leader.index()], &func.blocks[block.index()]).is_ne() {
+            leader = block;
+        }
+        first[block.index()] = leader;
+    }
+    first
+}
+
+/// Some order in which blocks that do the same are equal, and most others differ at once.
+fn order(a: &MBlock, b: &MBlock) -> Ordering {
+    fn does(block: &MBlock) -> impl Iterator<Item = Does> {
+        block.lines.iter().map(|line| (line.inst, line.core))
+    }
+    (a.term, a.lines.len()).cmp(&(b.term, b.lines.len())).then_with(|| does(a).cmp(does(b)))
 }
 
 struct Placer<'a> {

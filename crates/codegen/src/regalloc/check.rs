@@ -193,7 +193,7 @@ mod tests {
             let mut func = ir::parse(text).expect("the text is well-formed");
             passes::run(&mut func).expect("the function is right");
             let selected = emit::select_only(&func).expect("the function is right");
-            let colored = rounds(&selected).expect("it fits");
+            let colored = rounds(selected.clone()).expect("it fits");
             (selected, colored)
         };
         FUNCTIONS.into_iter().map(allocation).collect()

@@ -6,9 +6,10 @@
 
 use super::Round;
 use super::graph::Graph;
+use super::queue::Queue;
 use super::spill::Origins;
 use crate::emit::mach::{MFunc, REGISTERS, VReg};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Colours the function, or says what has to leave.
 pub(super) fn color(func: &MFunc, origins: &Origins) -> Round {
@@ -35,15 +36,18 @@ struct Coloring {
     alias: Vec<VReg>,
     stack: Vec<VReg>,
     /// Low degree, no moves.
-    simple: BTreeSet<VReg>,
+    simple: Queue,
     /// Low degree, in moves that may still be merged.
-    moving: BTreeSet<VReg>,
+    moving: Queue,
     /// High degree.
-    heavy: BTreeSet<VReg>,
-    /// Moves to be looked at, heaviest first.
-    ready: BTreeSet<(std::cmp::Reverse<u32>, usize)>,
+    heavy: Queue,
+    /// Ranks of moves to be looked at.
+    ready: Queue,
     /// Moves that may become mergeable when a degree falls.
-    waiting: BTreeSet<usize>,
+    waiting: Vec<bool>,
+    /// The moves, heaviest first, and the place of each among them.
+    ranked: Vec<usize>,
+    rank: Vec<usize>,
     /// The moves of each register.
     moves_of: Vec<Vec<usize>>,
 }
@@ -56,7 +60,13 @@ impl Coloring {
             moves_of[dst.index()].push(at);
             moves_of[src.index()].push(at);
         }
-        let ready = graph.moves.iter().enumerate().map(|(at, &(.., weight))| (std::cmp::Reverse(weight), at)).collect();
+        let mut ranked: Vec<usize> = (0..graph.moves.len()).collect();
+        ranked.sort_by_key(|&at| std::cmp::Reverse(graph.moves[at].2));
+        let (mut rank, mut ready) = (vec![0; ranked.len()], Queue::new(ranked.len()));
+        for (place, &at) in ranked.iter().enumerate() {
+            rank[at] = place;
+            ready.insert(place);
+        }
         let cost = (0..func.registers).map(|reg| origins.cost(VReg(reg), graph.cost[reg as usize])).collect();
         Coloring {
             graph,
@@ -64,65 +74,80 @@ impl Coloring {
             state: vec![State::Present; registers],
             alias: (0..func.registers).map(VReg).collect(),
             stack: Vec::new(),
-            simple: BTreeSet::new(),
-            moving: BTreeSet::new(),
-            heavy: BTreeSet::new(),
+            simple: Queue::new(registers),
+            moving: Queue::new(registers),
+            heavy: Queue::new(registers),
             ready,
-            waiting: BTreeSet::new(),
+            waiting: vec![false; ranked.len()],
+            ranked,
+            rank,
             moves_of,
         }
     }
 
     fn make_work(&mut self) {
-        let all: Vec<VReg> = self.graph.virtuals().collect();
-        for reg in all {
-            self.file(reg);
+        for reg in (REGISTERS..self.alias.len() as u32).map(VReg) {
+            if self.graph.named.contains(reg) {
+                self.file(reg);
+            }
         }
     }
 
     /// Puts a register on the list that its degree and moves say.
     fn file(&mut self, reg: VReg) {
-        self.simple.remove(&reg);
-        self.moving.remove(&reg);
-        self.heavy.remove(&reg);
-        if self.graph.degree[reg.index()] >= REGISTERS {
-            self.heavy.insert(reg);
-        } else if self.has_moves(reg) {
-            self.moving.insert(reg);
+        self.unfile(reg);
+        let list = if self.graph.degree[reg.index()] >= REGISTERS {
+            &mut self.heavy
+        } else if self.moves_of[reg.index()].iter().any(|&at| self.is_live(at)) {
+            &mut self.moving
         } else {
-            self.simple.insert(reg);
+            &mut self.simple
+        };
+        list.insert(reg.index());
+    }
+
+    fn unfile(&mut self, reg: VReg) {
+        for list in [&mut self.simple, &mut self.moving, &mut self.heavy] {
+            list.remove(reg.index());
         }
     }
 
-    fn live_moves(&self, reg: VReg) -> Vec<usize> {
-        let is_live = |at: &usize| {
-            let weight = std::cmp::Reverse(self.graph.moves[*at].2);
-            self.waiting.contains(at) || self.ready.contains(&(weight, *at))
-        };
-        self.moves_of[reg.index()].iter().copied().filter(is_live).collect()
+    /// Whether the move may still be merged.
+    fn is_live(&self, at: usize) -> bool {
+        self.waiting[at] || self.ready.contains(self.rank[at])
     }
 
-    fn has_moves(&self, reg: VReg) -> bool {
-        !self.live_moves(reg).is_empty()
+    fn is_present(&self, reg: VReg) -> bool {
+        reg.is_physical() || self.state[reg.index()] == State::Present
     }
 
-    fn neighbours(&self, reg: VReg) -> Vec<VReg> {
-        let present = |other: &VReg| other.is_physical() || self.state[other.index()] == State::Present;
-        self.graph.neighbours[reg.index()].iter().copied().filter(present).collect()
+    fn neighbours(&self, reg: VReg) -> impl Iterator<Item = VReg> + '_ {
+        self.graph.neighbours[reg.index()].iter().copied().filter(|other| self.is_present(*other))
+    }
+
+    /// Calls `f` with each neighbour; the list must not grow by it.
+    fn each_neighbour(&mut self, reg: VReg, mut f: impl FnMut(&mut Coloring, VReg)) {
+        for at in 0..self.graph.neighbours[reg.index()].len() {
+            let other = self.graph.neighbours[reg.index()][at];
+            if self.is_present(other) {
+                f(self, other);
+            }
+        }
     }
 
     fn step(&mut self) -> bool {
-        if let Some(reg) = self.simple.pop_first() {
-            self.remove(reg);
-        } else if let Some((_, at)) = self.ready.pop_first() {
-            self.merge(at);
-        } else if let Some(reg) = self.moving.pop_first() {
-            self.give_up_moves(reg);
-            self.simple.insert(reg);
-        } else if let Some(reg) = self.cheapest() {
-            self.heavy.remove(&reg);
-            self.give_up_moves(reg);
-            self.simple.insert(reg);
+        let reg = |at: usize| VReg(at as u32);
+        if let Some(at) = self.simple.pop() {
+            self.remove(reg(at));
+        } else if let Some(rank) = self.ready.pop() {
+            self.merge(self.ranked[rank]);
+        } else if let Some(at) = self.moving.pop() {
+            self.give_up_moves(reg(at));
+            self.simple.insert(at);
+        } else if let Some(cheapest) = self.cheapest() {
+            self.heavy.remove(cheapest.index());
+            self.give_up_moves(cheapest);
+            self.simple.insert(cheapest.index());
         } else {
             return false;
         }
@@ -131,15 +156,13 @@ impl Coloring {
 
     fn cheapest(&self) -> Option<VReg> {
         let price = |reg: &VReg| self.cost[reg.index()] / self.graph.degree[reg.index()].max(1) as f32;
-        self.heavy.iter().copied().min_by(|a, b| price(a).total_cmp(&price(b)))
+        self.heavy.iter().map(|at| VReg(at as u32)).min_by(|a, b| price(a).total_cmp(&price(b)))
     }
 
     fn remove(&mut self, reg: VReg) {
         self.state[reg.index()] = State::Removed;
         self.stack.push(reg);
-        for other in self.neighbours(reg) {
-            self.lower_degree(other);
-        }
+        self.each_neighbour(reg, Coloring::lower_degree);
     }
 
     fn lower_degree(&mut self, reg: VReg) {
@@ -149,25 +172,25 @@ impl Coloring {
         self.graph.degree[reg.index()] -= 1;
         if self.graph.degree[reg.index()] == REGISTERS - 1 {
             self.enable_moves(reg);
-            for other in self.neighbours(reg) {
-                self.enable_moves(other);
-            }
+            self.each_neighbour(reg, Coloring::enable_moves);
             self.file(reg);
         }
     }
 
     fn enable_moves(&mut self, reg: VReg) {
-        for at in self.moves_of[reg.index()].clone() {
-            if self.waiting.remove(&at) {
-                self.ready.insert((std::cmp::Reverse(self.graph.moves[at].2), at));
+        for &at in &self.moves_of[reg.index()] {
+            if std::mem::take(&mut self.waiting[at]) {
+                self.ready.insert(self.rank[at]);
             }
         }
     }
 
     fn give_up_moves(&mut self, reg: VReg) {
-        for at in self.live_moves(reg) {
-            self.waiting.remove(&at);
-            self.ready.remove(&(std::cmp::Reverse(self.graph.moves[at].2), at));
+        for index in 0..self.moves_of[reg.index()].len() {
+            let at = self.moves_of[reg.index()][index];
+            if !std::mem::take(&mut self.waiting[at]) && !self.ready.remove(self.rank[at]) {
+                continue;
+            }
             let (dst, src, _) = self.graph.moves[at];
             let other = if self.find(dst) == self.find(reg) { self.find(src) } else { self.find(dst) };
             self.refile_if_light(other);
@@ -177,7 +200,7 @@ impl Coloring {
     /// A light register whose last move is gone is simple.
     fn refile_if_light(&mut self, reg: VReg) {
         let present = !reg.is_physical() && self.state[reg.index()] == State::Present;
-        if present && self.graph.degree[reg.index()] < REGISTERS && self.moving.contains(&reg) {
+        if present && self.graph.degree[reg.index()] < REGISTERS && self.moving.contains(reg.index()) {
             self.file(reg);
         }
     }
@@ -205,7 +228,7 @@ impl Coloring {
             self.combine(keep, gone);
             self.refile_if_light(keep);
         } else {
-            self.waiting.insert(at);
+            self.waiting[at] = true;
         }
     }
 
@@ -215,7 +238,7 @@ impl Coloring {
 
     /// Each neighbour of `gone` is light, or in the way of `keep` already.
     fn george(&self, keep: VReg, gone: VReg) -> bool {
-        self.neighbours(gone).into_iter().all(|other| {
+        self.neighbours(gone).all(|other| {
             (other.is_physical() && keep.is_physical() && other != keep)
                 || (!other.is_physical() && self.graph.degree[other.index()] < REGISTERS)
                 || (self.graph.interferes(other, keep) && other != keep)
@@ -224,37 +247,33 @@ impl Coloring {
 
     /// Together they have fewer heavy neighbours than there are colours.
     fn briggs(&self, keep: VReg, gone: VReg) -> bool {
-        let mut all: BTreeMap<VReg, u32> = BTreeMap::new();
-        for other in self.neighbours(keep).into_iter().chain(self.neighbours(gone)) {
-            *all.entry(other).or_default() += 1;
-        }
-        let heavy = |other: VReg, shared: u32| {
+        let is_heavy = |other: VReg, is_common: bool| {
             // A common neighbour loses one edge by the merge.
-            other.is_physical() || self.graph.degree[other.index()] - (shared - 1) >= REGISTERS
+            other.is_physical() || self.graph.degree[other.index()] - u32::from(is_common) >= REGISTERS
         };
-        all.into_iter().filter(|&(other, shared)| heavy(other, shared)).count() < REGISTERS as usize
+        let kept = self.neighbours(keep).filter(|&other| is_heavy(other, self.graph.interferes(other, gone)));
+        let new = |other: &VReg| !self.graph.interferes(*other, keep) && is_heavy(*other, false);
+        kept.count() + self.neighbours(gone).filter(new).count() < REGISTERS as usize
     }
 
     fn combine(&mut self, keep: VReg, gone: VReg) {
-        self.simple.remove(&gone);
-        self.moving.remove(&gone);
-        self.heavy.remove(&gone);
+        self.unfile(gone);
         self.state[gone.index()] = State::Merged;
         self.alias[gone.index()] = keep;
         let moves = std::mem::take(&mut self.moves_of[gone.index()]);
         self.moves_of[keep.index()].extend(moves);
         self.cost[keep.index()] += self.cost[gone.index()];
         self.enable_moves(keep);
-        for other in self.neighbours(gone) {
-            let was = self.graph.interferes(keep, other);
-            self.graph.connect(keep, other);
+        self.each_neighbour(gone, |all, other| {
+            let was = all.graph.interferes(keep, other);
+            all.graph.connect(keep, other);
             // `other` loses `gone`; if `keep` was its neighbour before, its degree falls.
             if was {
-                self.lower_degree(other);
+                all.lower_degree(other);
             } else if !other.is_physical() {
-                self.graph.degree[other.index()] -= 1;
+                all.graph.degree[other.index()] -= 1;
             }
-        }
+        });
         if !keep.is_physical() {
             self.file(keep);
         }
@@ -308,16 +327,16 @@ impl Coloring {
             }
         }
         let free = |color: &u8| !taken[usize::from(*color)];
-        self.wishes(reg, colors).into_iter().find(free).or_else(|| PREFERENCE.iter().copied().find(free))
+        self.wishes(reg, colors).find(free).or_else(|| PREFERENCE.iter().copied().find(free))
     }
 
     /// The colours of what it is copied from and to.
-    fn wishes(&self, reg: VReg, colors: &[Option<u8>]) -> Vec<u8> {
-        let partners = self.moves_of[reg.index()].iter().map(|&at| {
+    fn wishes<'a>(&'a self, reg: VReg, colors: &'a [Option<u8>]) -> impl Iterator<Item = u8> + 'a {
+        let partners = self.moves_of[reg.index()].iter().map(move |&at| {
             let (dst, src, _) = self.graph.moves[at];
             if self.find(dst) == reg { src } else { dst }
         });
-        partners.filter_map(|partner| colors[self.find(partner).index()]).collect()
+        partners.filter_map(|partner| colors[self.find(partner).index()])
     }
 }
 

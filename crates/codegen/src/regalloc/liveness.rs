@@ -65,8 +65,9 @@ impl Set {
 pub(super) struct LiveOut {
     /// Registers that some block needs from another.
     global: Vec<VReg>,
-    /// For each block, a bit for each of these.
-    bits: Vec<Vec<u64>>,
+    /// For each block so many words, with a bit for each of these.
+    bits: Vec<u64>,
+    words: usize,
 }
 
 impl LiveOut {
@@ -74,23 +75,22 @@ impl LiveOut {
     pub(super) fn new(func: &MFunc) -> LiveOut {
         let (global, number) = globals(func);
         let words = global.len().div_ceil(64);
-        let mut live = LiveOut { global, bits: vec![vec![0; words]; func.blocks.len()] };
-        let effects: Vec<Effect> = (0..func.blocks.len()).map(|at| Effect::new(func, at, &number, words)).collect();
+        let size = words * func.blocks.len();
+        let mut live = LiveOut { global, bits: vec![0; size], words };
+        let effects = Effects::new(func, &number, words);
         let order = postorder(func);
-        let mut before = vec![vec![0; words]; func.blocks.len()];
+        let mut before = vec![0; size];
         let mut changed = true;
         while changed {
             changed = false;
             for &at in &order {
-                let out = &mut live.bits[at];
-                for target in func.blocks[at].term.targets() {
-                    out.iter_mut().zip(&before[target.index()]).for_each(|(out, there)| *out |= there);
-                }
-                let Effect { needs, kills } = &effects[at];
-                for (word, before) in before[at].iter_mut().enumerate() {
-                    let now = needs[word] | (out[word] & !kills[word]);
-                    changed |= now != *before;
-                    *before = now;
+                let start = at * words;
+                for word in 0..words {
+                    let there = func.blocks[at].term.targets().map(|target| before[target.index() * words + word]);
+                    let out = there.fold(live.bits[start + word], |out, there| out | there);
+                    let now = effects.needs[start + word] | (out & !effects.kills[start + word]);
+                    live.bits[start + word] = out;
+                    changed |= std::mem::replace(&mut before[start + word], now) != now;
                 }
             }
         }
@@ -100,7 +100,7 @@ impl LiveOut {
     /// Fills a set with what is needed behind the block's end.
     pub(super) fn fill(&self, block: usize, set: &mut Set) {
         set.clear();
-        for (at, &word) in self.bits[block].iter().enumerate() {
+        for (at, &word) in self.bits[block * self.words..][..self.words].iter().enumerate() {
             let mut rest = word;
             while rest != 0 {
                 set.insert(self.global[at * 64 + rest.trailing_zeros() as usize]);
@@ -110,28 +110,31 @@ impl LiveOut {
     }
 }
 
-/// What a block needs from before it, and what it writes anew; of the numbered registers.
-struct Effect {
+/// What each block needs from before it, and what it writes anew; of the numbered registers.
+struct Effects {
     needs: Vec<u64>,
     kills: Vec<u64>,
 }
 
-impl Effect {
-    fn new(func: &MFunc, at: usize, number: &[u32], words: usize) -> Effect {
-        let mut effect = Effect { needs: vec![0; words], kills: vec![0; words] };
-        let bit = |reg: VReg| {
-            let number = number[reg.index()];
-            (number != NOWHERE).then_some((number as usize / 64, 1_u64 << (number % 64)))
-        };
-        walk(func, at, |reg, written| {
-            let Some((word, bit)) = bit(reg) else { return };
-            if written {
-                effect.kills[word] |= bit;
-            } else if effect.kills[word] & bit == 0 {
-                effect.needs[word] |= bit;
-            }
-        });
-        effect
+impl Effects {
+    fn new(func: &MFunc, number: &[u32], words: usize) -> Effects {
+        let size = words * func.blocks.len();
+        let mut effects = Effects { needs: vec![0; size], kills: vec![0; size] };
+        for at in 0..func.blocks.len() {
+            walk(func, at, |reg, written| {
+                let number = number[reg.index()];
+                if number == NOWHERE {
+                    return;
+                }
+                let (word, bit) = (at * words + number as usize / 64, 1_u64 << (number % 64));
+                if written {
+                    effects.kills[word] |= bit;
+                } else if effects.kills[word] & bit == 0 {
+                    effects.needs[word] |= bit;
+                }
+            });
+        }
+        effects
     }
 }
 

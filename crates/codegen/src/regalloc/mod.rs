@@ -13,6 +13,7 @@ mod color;
 mod frame;
 mod graph;
 mod liveness;
+mod queue;
 mod slots;
 mod spill;
 
@@ -41,9 +42,10 @@ enum Round {
 
 /// Gives each virtual register one of the machine's.
 pub fn allocate(selected: MFunc) -> Result<Allocated> {
-    let colored = rounds(&selected)?;
-    if cfg!(debug_assertions) {
-        check(&selected, &colored.func, &colored.origins, &colored.colors)?;
+    let original = cfg!(debug_assertions).then(|| selected.clone());
+    let colored = rounds(selected)?;
+    if let Some(original) = original {
+        check(&original, &colored.func, &colored.origins, &colored.colors)?;
     }
     Ok(Allocated { func: finish(colored.func, &colored.colors), spills: colored.spills })
 }
@@ -56,8 +58,8 @@ struct Colored {
     spills: u32,
 }
 
-fn rounds(selected: &MFunc) -> Result<Colored> {
-    let mut func = selected.clone();
+fn rounds(selected: MFunc) -> Result<Colored> {
+    let mut func = selected;
     let mut origins = spill::Origins::new(&func);
     let mut spills = 0;
     // Each round turns at least one long range into short ones; three or four rounds are usual.

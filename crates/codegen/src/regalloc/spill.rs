@@ -99,6 +99,11 @@ pub(super) fn spill(func: &mut MFunc, origins: &mut Origins, reg: VReg, words: &
     };
     let cuts = (origins.cuts[reg.index()] + 1).min(2);
     for at in 0..func.blocks.len() {
+        let block = &func.blocks[at];
+        let names = |line: &Line| line.inst.def() == Some(reg) || line.inst.reads(reg);
+        if !block.term.reads(reg) && !block.lines.iter().any(names) {
+            continue;
+        }
         let lines = std::mem::take(&mut func.blocks[at].lines);
         let mut cutter = Cutter { func, origins, reg, place, cuts, current: None, lines: Vec::new(), stored: None };
         lines.into_iter().for_each(|line| cutter.line(line));
