@@ -106,7 +106,10 @@ impl Writer<'_> {
     /// Where a way is back at work.
     fn behind(&self, block: BlockId, sides: u32) -> BlockId {
         let data = &self.machine.blocks[block.index()];
-        if sides == 0 || data.lines.iter().any(|line| line.purpose == Purpose::Work) {
+        // A constant is set for what comes then.
+        let works =
+            |line: &Line| line.purpose == Purpose::Work && !matches!(line.inst, Inst::Mov { src: Src::Imm(_), .. });
+        if sides == 0 || data.lines.iter().any(works) {
             return block;
         }
         match data.term {

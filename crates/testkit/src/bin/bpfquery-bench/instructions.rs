@@ -1,10 +1,14 @@
 //! The programs as instructions: ours as `run` would load them on this kernel, and clang's.
 //!
-//! What must hold: eight-byte slots of all programs of an object are counted, so that a 64-bit constant counts twice.
+//! What must hold: eight-byte slots of all programs of an object are counted, so that a 64-bit constant counts twice; each of ours is
+//! there for one purpose, which lowering said (`bpfquery_isa::Purpose`).
 
 use crate::events::Lab;
 use crate::made::output;
 use crate::workload::Workload;
+use bpfquery::{Options, Target, compile};
+use bpfquery_host::Live;
+use bpfquery_isa::{MapRef, Program, Purpose};
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +16,7 @@ use std::process::Command;
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
     /// Of the SQL.
-    pub(crate) ours: Result<Listing, String>,
+    pub(crate) ours: Result<Ours, String>,
     /// Of C as it is usually written.
     pub(crate) usual: Option<Listing>,
     /// Of the best known C.
@@ -28,20 +32,66 @@ pub(crate) struct Listing {
     pub(crate) text: String,
 }
 
+/// Our programs.
+#[derive(Clone, Debug)]
+pub(crate) struct Ours {
+    /// All of them; behind an instruction stands what it is there for, if not for the program's work.
+    pub(crate) listing: Listing,
+    /// Slots for the work, for losses, for NULLs, and for the upper halves of sums.
+    pub(crate) purposes: [u32; 4],
+}
+
 /// Compiles and disassembles a workload.
 ///
 /// # Errors
 /// C that clang does not take, and tools that are missing.
 pub(crate) fn programs(lab: &Lab, workload: &Workload) -> Result<Programs, String> {
-    let object = lab.made.into.join(format!("{}.ours.o", workload.name));
-    let mut compile = Command::new(&lab.bin);
-    compile.args(["compile", "--target", "this", "-e", &workload.sql, "-o"]).arg(&object);
-    let ours = output(&mut compile).and_then(|_| listing(&object));
     let clang = |form: &str| {
         let object = lab.made.object(&format!("{}.{form}", workload.name))?;
         object.map(|object| listing(&object)).transpose()
     };
-    Ok(Programs { ours, usual: clang("usual")?, best: clang("best")? })
+    Ok(Programs { ours: ours(&workload.sql), usual: clang("usual")?, best: clang("best")? })
+}
+
+fn ours(sql: &str) -> Result<Ours, String> {
+    let options = Options { target: Target::This, ..Options::default() };
+    let compiled = compile(sql, &Live::new(), options).map_err(|failure| bpfquery_diag::render(&failure, sql))?;
+    let mut ours = Ours { listing: Listing { slots: 0, text: String::new() }, purposes: [0; 4] };
+    for program in &compiled.programs {
+        let func = &program.func;
+        let name = |map: MapRef| match map.0 as usize {
+            at if at == func.maps.len() => Some(".rodata"),
+            at if at == func.maps.len() + 1 => Some(".bss"),
+            at => func.maps.get(at).map(|map| map.name.as_str()),
+        };
+        ours.listing.slots += program.code.slots() as usize;
+        ours.listing.text.push_str(&told(&program.code, &program.code.display(&name).to_string()));
+        let purposes = [Purpose::Work, Purpose::Losses, Purpose::Nulls, Purpose::Wide];
+        for (sum, purpose) in ours.purposes.iter_mut().zip(purposes) {
+            *sum += program.code.slots_for(purpose);
+        }
+    }
+    Ok(ours)
+}
+
+/// The program's text with what is there for something else than its work.
+fn told(program: &Program, text: &str) -> String {
+    let mut lines = program.lines();
+    let mut told = String::new();
+    for line in text.lines() {
+        // Labels and comments stand at the margin, or behind a semicolon.
+        let is_instruction = line.starts_with(' ') && !line.trim_start().starts_with(';');
+        let purpose = if is_instruction { lines.next().map(|line| line.purpose) } else { None };
+        let why = match purpose {
+            None | Some(Purpose::Work) => "",
+            Some(Purpose::Losses) => "losses",
+            Some(Purpose::Nulls) => "NULLs",
+            Some(Purpose::Wide) => "128 bits",
+        };
+        told.push_str(format!("{line:<44}{why}").trim_end());
+        told.push('\n');
+    }
+    told
 }
 
 fn listing(object: &Path) -> Result<Listing, String> {

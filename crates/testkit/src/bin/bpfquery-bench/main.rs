@@ -28,6 +28,7 @@ mod instructions;
 mod figures;
 mod golden;
 mod page;
+mod programs;
 
 use clap::{Args, Parser, Subcommand};
 use events::Lab;
@@ -79,6 +80,11 @@ enum Command {
         #[command(flatten)]
         setting: Setting,
     },
+    /// How many instructions the programs have, and what for.
+    Instructions {
+        #[command(flatten)]
+        setting: Setting,
+    },
     /// How many rows a second are read without loss.
     Stream {
         #[command(flatten)]
@@ -121,6 +127,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Events { setting, names } => setting.lab().and_then(|lab| Ok(events(&lab, &names)?.join("\n"))),
         Command::Start { setting } => setting.lab().and_then(|lab| starts(&lab)),
+        Command::Instructions { setting } => setting.lab().and_then(|lab| programs_of(&lab)),
         Command::Stream { setting } => setting.lab().and_then(|lab| Ok(page::streams(&stream::measure(&lab)?))),
         Command::Keys { setting } => setting.lab().and_then(|lab| Ok(page::keys(&keys::measure(&lab)?))),
         Command::Compile { cases } => compile::measure(&cases).map(|times| page::compile_times(&times)),
@@ -162,12 +169,27 @@ fn events(lab: &Lab, names: &[String]) -> Result<[String; 3], String> {
         let costs = events::measure(lab, &workload).map_err(named)?;
         measured.push((workload, costs));
     }
-    let why = |name: &str| std::fs::read_to_string(lab.made.from.join(format!("{name}.why.md"))).ok();
-    Ok([
-        page::events(&measured, lab.rounds),
-        page::workload_instructions(&programs),
-        page::reasons(&measured, &programs, why),
-    ])
+    let why = |name: &str| beside(lab, name, "why");
+    Ok([page::events(&measured, lab.rounds), instructions(lab, &programs), page::reasons(&measured, &programs, why)])
+}
+
+/// The programs alone, for which nothing is measured.
+fn programs_of(lab: &Lab) -> Result<String, String> {
+    let mut programs = Vec::new();
+    for workload in workload::read_all(&lab.made.from)? {
+        let made = instructions::programs(lab, &workload).map_err(|error| format!("{}: {error}", workload.name))?;
+        programs.push((workload, made));
+    }
+    Ok(instructions(lab, &programs))
+}
+
+fn instructions(lab: &Lab, programs: &[(workload::Workload, instructions::Programs)]) -> String {
+    programs::section(programs, |name| beside(lab, name, "slots"))
+}
+
+/// What is written down beside the SQL.
+fn beside(lab: &Lab, name: &str, what: &str) -> Option<String> {
+    std::fs::read_to_string(lab.made.from.join(format!("{name}.{what}.md"))).ok()
 }
 
 /// The page: sections with an empty line between.

@@ -142,7 +142,7 @@ fn notes(measured: &[Measured]) -> String {
 }
 
 /// The first line that says what is wrong.
-fn short(error: &str) -> String {
+pub(crate) fn short(error: &str) -> String {
     // bpftrace complains of a limit that does not matter.
     let line = error.lines().find(|line| !line.contains("RLIMIT_MEMLOCK") && !line.trim().is_empty());
     line.unwrap_or_default().trim().to_string()
@@ -292,27 +292,6 @@ From SQL text to the object's bytes, for a pinned kernel that is in memory: the 
     text
 }
 
-/// The number of instructions of each workload.
-pub(crate) fn workload_instructions(programs: &[(Workload, Programs)]) -> String {
-    let mut text = "\
-## Instructions
-
-Eight-byte slots of the programs above, as they are compiled for this kernel. This C counts no losses and knows no NULL; bpfquery's
-programs do, in instructions that hardly ever run.
-
-| workload | bpfquery | C, usual | C, best |
-|---|--:|--:|--:|
-"
-    .to_string();
-    for (workload, programs) in programs {
-        let slots = |listing: Option<&Listing>| listing.map_or("–".to_string(), |listing| listing.slots.to_string());
-        let ours = slots(programs.ours.as_ref().ok());
-        let (usual, best) = (slots(programs.usual.as_ref()), slots(programs.best.as_ref()));
-        let _ = writeln!(text, "| {} | {ours} | {usual} | {best} |", workload.title);
-    }
-    text
-}
-
 /// Why targets are missed: what is written down in `NAME.why.md`, and the programs side by side. Empty if none is.
 pub(crate) fn reasons(
     measured: &[Measured],
@@ -326,7 +305,7 @@ pub(crate) fn reasons(
         }
         let reason = why(&workload.name).unwrap_or_else(|| "Nobody has written down yet why.\n".to_string());
         let _ = writeln!(text, "\n### {}\n\n{}", workload.title, reason.trim_end());
-        let ours = programs.ours.as_ref().map_or_else(|error| short(error), |ours| ours.text.clone());
+        let ours = programs.ours.as_ref().map_or_else(|error| short(error), |ours| ours.listing.text.clone());
         let listing = |listing: Option<&Listing>| listing.map_or(String::new(), |listing| listing.text.clone());
         let forms = [
             ("bpfquery", ours),
