@@ -189,7 +189,10 @@ impl Walk<'_, '_> {
             return GO_ON;
         }
         let objects = objects(self.kernel)?;
-        let lists: Vec<_> = objects.iter().map(|object| (object, by_name(object))).collect();
+        let mut lists = Vec::new();
+        for object in &objects {
+            lists.push((object, self.traceable(&kinds, object)?));
+        }
         for kind in kinds {
             for (object, functions) in &lists {
                 if self.of_object(kind, object, functions)?.is_break() {
@@ -200,11 +203,25 @@ impl Walk<'_, '_> {
         GO_ON
     }
 
+    /// Its functions that fit with one of these kinds, and that can be traced.
+    fn traceable<'o>(&mut self, kinds: &[Kind], object: &'o Object) -> Result<Vec<(&'o str, TypeId)>> {
+        let schemas: Vec<String> = kinds.iter().map(|kind| schema(*kind, object)).collect();
+        let mut functions = by_name(object);
+        functions.retain(|(name, _)| schemas.iter().any(|schema| self.fits(schema, name)));
+        let mut kept = Vec::with_capacity(functions.len());
+        for function in functions {
+            if self.kernel.traceable(function.0)? != Some(false) {
+                kept.push(function);
+            }
+        }
+        Ok(kept)
+    }
+
     fn of_object(&mut self, kind: Kind, object: &Object, functions: &[(&str, TypeId)]) -> Flow {
         let module = (object.name != VMLINUX).then_some(object.name.as_str());
-        let schema = module.map_or_else(|| kind.word().to_string(), |module| format!("{}.{module}", kind.word()));
+        let schema = schema(kind, object);
         for &(name, id) in functions {
-            if !self.fits(&schema, name) || !attaches(self.kernel, object, kind, name, id)? {
+            if !attaches(self.kernel, object, kind, name, id)? {
                 continue;
             }
             if self.meet(&schema, name, module, || What::Function { object, id, kind })?.is_break() {
@@ -260,11 +277,16 @@ fn by_name(object: &Object) -> Vec<(&str, TypeId)> {
     functions
 }
 
-/// Whether a probe of this kind can be put on a function, as far as is known.
-fn attaches(kernel: &dyn Kernel, object: &Object, kind: Kind, name: &str, id: TypeId) -> Result<bool> {
-    if kernel.traceable(name)? == Some(false) {
-        return Ok(false);
+/// What stands before a function's name.
+fn schema(kind: Kind, object: &Object) -> String {
+    match object.name.as_str() {
+        VMLINUX => kind.word().to_string(),
+        module => format!("{}.{module}", kind.word()),
     }
+}
+
+/// Whether a probe of this kind can be put on a function that can be traced.
+fn attaches(kernel: &dyn Kernel, object: &Object, kind: Kind, name: &str, id: TypeId) -> Result<bool> {
     if matches!(kind, Kind::Kprobe | Kind::Kretprobe) {
         return Ok(!kernel.refuses_kprobe(name)?);
     }

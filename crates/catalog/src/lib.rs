@@ -34,7 +34,7 @@ pub use kernel::{Feature, Identity, Kernel};
 pub use listing::Listing;
 pub use name::{Argument, Literal, Part, RelationName, parse_duration};
 pub use probe::syscall::{Syscall, SyscallColumn, syscall};
-pub use probe::{Need, relation, relation_for, require, required_features};
+pub use probe::{Need, obstacle, relation, relation_for, require, required_features};
 pub use relation::{Absent, Access, Builtin, Check, Column, Hook, Origin, Relation};
 pub use snapshot::{Selection, Snapshot, Subset, subset};
 pub use stand_in::{Scope, interrupts_nothing, stand_in};

@@ -1,6 +1,6 @@
 //! Relations of the pinned kernel: every column's place and type, and every refusal as the user reads it.
 
-use bpfquery_catalog::{Access, Builtin, Relation, RelationName, Snapshot, relation};
+use bpfquery_catalog::{Access, Builtin, Identity, Kernel, Relation, RelationName, Snapshot, relation};
 
 fn kernel() -> Snapshot {
     let bytes = include_bytes!("../../../testdata/snapshots/small.snap");
@@ -185,11 +185,11 @@ fn refusals() {
     );
     refused(
         "kprobe.ext4.f",
-        "error[unknown-function]: module \"ext4\" is not loaded, or has no BTF\n  1 | kprobe.ext4.f\n    |        ^^^^\n",
+        "error[unknown-function]: module \"ext4\" is not loaded, or has no BTF\n  1 | kprobe.ext4.f\n    |        ^^^^\nhelp: modprobe ext4, and query again\n",
     );
     refused(
         "kprobe.vfs_*",
-        "error[unsupported-relation]: \"kprobe.vfs_*\" names several probes, which is not supported yet\n  1 | kprobe.vfs_*\n    |        ^^^^^\nhelp: name one probe\n",
+        "error[unsupported-relation]: \"kprobe.vfs_*\" names 4 probes, and only one at a time is supported yet\n  1 | kprobe.vfs_*\n    |        ^^^^^\ndetail: kprobe.vfs_fsync_range, kprobe.vfs_open, kprobe.vfs_read, kprobe.vfs_write\nhelp: name one of them; `bpfquery list 'kprobe.vfs_*'` shows all\n",
     );
     refused(
         "tracepoint.sched_switch",
@@ -252,6 +252,64 @@ fn a_known_list_refuses_what_cannot_be_traced() {
     let failure = relation(&kernel, &RelationName::parse("fentry.vfs_open")).expect_err("not in the list");
     let text = bpfquery_diag::render(&failure, "fentry.vfs_open");
     assert!(text.starts_with("error[not-traceable]: function \"vfs_open\" cannot be traced\n"), "{text}");
+}
+
+/// What a function that cannot be traced is told of: the compiler's variant of it, what it has become, what else there is.
+#[test]
+fn a_function_that_is_not_to_be_had_is_told_of_another_one() {
+    let names = ["vfs_read", "vfs_open.isra.0", "do_filp_open", "tcp_sendmsg.part.1", "vfs_write"];
+    let kernel = kernel().with_traceable(names.map(String::from));
+    let check = |name: &str, lines: &[&str]| {
+        let failure = relation(&kernel, &RelationName::parse(name)).expect_err(name);
+        let text = bpfquery_diag::render(&failure, name);
+        let told: Vec<&str> = text.lines().filter(|line| !line.starts_with(' ')).collect();
+        assert_eq!(told, lines, "{name}");
+        assert_eq!(failure.exit_code(), 2, "{name}");
+    };
+    check(
+        "kprobe.vfs_open",
+        &[
+            "error[not-traceable]: function \"vfs_open\" cannot be traced",
+            "detail: the compiler has made vfs_open.isra.0 of it, which takes other arguments",
+            "help: trace a function that calls it",
+        ],
+    );
+    check(
+        "fentry.schedule",
+        &[
+            "error[not-traceable]: function \"schedule\" cannot be traced",
+            "detail: it is inlined, or marked notrace: it is not in available_filter_functions",
+            "help: trace a function that calls it",
+        ],
+    );
+    check(
+        "kprobe.__vfs_write",
+        &[
+            "error[unknown-function]: function \"__vfs_write\" does not exist in this kernel",
+            "help: there is kprobe.vfs_write",
+        ],
+    );
+    check(
+        "kprobe.__x64_sys_openat",
+        &[
+            "error[not-traceable]: function \"__x64_sys_openat\" cannot be traced",
+            "detail: it is inlined, or marked notrace: it is not in available_filter_functions",
+            "help: use syscall.openat, which has its arguments and what it returned",
+        ],
+    );
+}
+
+/// An architecture younger than x86 has fewer system calls.
+#[test]
+fn a_system_call_of_another_architecture_is_told_of_this_ones() {
+    let field = "\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n";
+    let identity = Identity { arch: "aarch64".to_string(), ..kernel().identity().clone() };
+    let kernel = ["sys_enter_openat", "sys_exit_openat"]
+        .iter()
+        .fold(Snapshot::new(identity), |kernel, event| kernel.with_format("syscalls", event, field));
+    let failure = relation(&kernel, &RelationName::parse("syscall.open")).expect_err("no such call");
+    let text = bpfquery_diag::render(&failure, "syscall.open");
+    assert!(text.ends_with("detail: aarch64 has no such call\nhelp: use syscall.openat\n"), "{text}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::capability::{Capability, missing_capabilities};
 use crate::verifier;
-use bpfquery_catalog::{Feature, Hook, Kernel};
+use bpfquery_catalog::{Feature, Hook, Kernel, obstacle};
 use bpfquery_diag::{Failure, Unsupported};
 use bpfquery_object::Manifest;
 use nix::errno::Errno;
@@ -53,7 +53,12 @@ pub(crate) fn attach_failure(errno: i32, said: &[String], hook: &Hook, kernel: &
             refusal.help("mount -t tracefs tracefs /sys/kernel/tracing, if it is not mounted")
         }
         (Hook::Kprobe { function, .. } | Hook::Kretprobe { function, .. }, Errno::ENOENT | Errno::EINVAL) => {
-            refusal.help(format!("the kernel has no function {function} that can be probed; see `bpfquery list`"))
+            // What the kernel does not tell stays untold.
+            let known = kernel.traceable(function) == Ok(Some(false)) || kernel.refuses_kprobe(function) == Ok(true);
+            let why = if known { obstacle(kernel, function).ok() } else { None };
+            why.into_iter()
+                .fold(refusal, Unsupported::detail)
+                .help(format!("the kernel has no function {function} that can be probed; see `bpfquery list`"))
         }
         (Hook::Profile { .. }, Errno::EINVAL) => {
             refusal.help("the most samples a second are in /proc/sys/kernel/perf_event_max_sample_rate")

@@ -225,13 +225,19 @@ pub(crate) struct SnapshotArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+In a GLOB `*` is any text and `?` any one character.
+
 Examples:
   bpfquery list 'kprobe.vfs_*'
-  bpfquery list 'sched_*'")]
+  bpfquery list 'sched_*'
+  bpfquery list --format json '*tcp*' | jq -r .relation")]
 pub(crate) struct ListArgs {
     /// Which ones; without a dot it is tried on the last part of names, too
     #[arg(value_name = "GLOB", default_value = "*")]
     pub(crate) pattern: String,
+    /// With kind and module, as rows are shown; without, a name on each line
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
+    pub(crate) format: Option<Format>,
     /// Which kernel: the running one, or that of a snapshot
     #[arg(long, value_name = "this|FILE.snap", default_value = "this")]
     pub(crate) target: Target,

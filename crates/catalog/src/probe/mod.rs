@@ -4,12 +4,15 @@
 //! reached is in `absent`, with the reason. Not checked here: whether this kernel or these privileges can attach it;
 //! [`required_features`] says what that takes.
 
+mod advice;
 pub(crate) mod function;
 pub(crate) mod raw_tracepoint;
 pub(crate) mod signature;
 pub(crate) mod syscall;
 mod timer;
 pub(crate) mod tracepoint;
+
+pub use function::obstacle;
 
 use crate::kernel::{Feature, Identity, Kernel};
 use crate::listing::Listing;
@@ -53,6 +56,9 @@ const PLANNED: [&str; 17] = [
     "kfunc",
 ];
 
+/// Probes that a refused pattern shows.
+const SHOWN: usize = 4;
+
 /// Which columns of a relation somebody asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -80,8 +86,7 @@ pub fn relation_for(kernel: &dyn Kernel, name: &RelationName, need: Need) -> Res
         return Err(Diagnostic::new("unknown-relation", name.span(), "a relation has a name").into());
     };
     if let Some(part) = rest.iter().find(|part| part.text.contains(['*', '?'])) {
-        let fact = format!("\"{}\" names several probes, which is not supported yet", name.path());
-        return Err(Diagnostic::new("unsupported-relation", part.span, fact).help("name one probe").into());
+        return Err(several(kernel, name, part)?.into());
     }
     match first.text.to_ascii_lowercase().as_str() {
         "interval" => return timer::interval(name),
@@ -178,6 +183,27 @@ impl Relation {
         let columns = Builtin::ALL.into_iter().map(Column::builtin).collect();
         Relation { name: hook.to_string(), hook, columns, absent: Vec::new() }
     }
+}
+
+/// A pattern: how many there are, and some of them.
+fn several(kernel: &dyn Kernel, name: &RelationName, part: &Part) -> Result<Diagnostic> {
+    let (mut count, mut first) = (0_usize, Vec::new());
+    crate::discover(kernel, &name.path(), &mut |met| {
+        count += 1;
+        if first.len() < SHOWN {
+            first.push(format!("{}.{}", met.schema, met.name));
+        }
+        Ok(std::ops::ControlFlow::Continue(()))
+    })?;
+    if count == 0 {
+        let fact = format!("no probe of this kernel is named like \"{}\"", name.path());
+        return Ok(Diagnostic::new("unknown-relation", part.span, fact));
+    }
+    let more = if count > first.len() { ", …" } else { "" };
+    let fact = format!("\"{}\" names {count} probes, and only one at a time is supported yet", name.path());
+    Ok(Diagnostic::new("unsupported-relation", part.span, fact)
+        .detail(format!("{}{more}", first.join(", ")))
+        .help(format!("name one of them; `bpfquery list '{}'` shows all", name.path())))
 }
 
 /// Eight bytes of the context.

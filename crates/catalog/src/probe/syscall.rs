@@ -65,10 +65,14 @@ pub fn syscall(kernel: &dyn Kernel, name: &RelationName) -> Result<Option<Syscal
     match (event(ENTER)?, event(EXIT)?) {
         (Some(enter), Some(exit)) => Ok(Some(made(&call.text, enter, exit))),
         _ => {
+            let arch = &kernel.identity().arch;
             let fact = format!("there is no system call \"{}\" that this kernel traces", call.text);
             let calls = names(kernel)?;
-            let near = nearest(&call.text, calls.iter().map(String::as_str));
             let refusal = Diagnostic::new("unknown-event", call.span, fact);
+            if let Some(other) = super::advice::other_call(arch, &call.text, &calls) {
+                return Err(refusal.detail(other.why).help(format!("use syscall.{}", other.name)).into());
+            }
+            let near = nearest(&call.text, calls.iter().map(String::as_str));
             Err(match near {
                 Some(near) => refusal.did_you_mean(Some(near)),
                 None => refusal.help("`bpfquery list syscall.*` shows those that there are"),

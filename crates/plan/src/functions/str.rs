@@ -51,6 +51,9 @@ impl Str {
             SqlType::Text { .. } | SqlType::Null => Ok(coerce(x, &ty)),
             SqlType::Pointer { to: Pointee::Struct(_), .. } => Err(wrong_type(self, &x, "text or the address of text")
                 .help("name a member of the struct: str(p -> member)")),
+            SqlType::Int { bits: ..64, .. } => {
+                Err(wrong_type(self, &x, "text or the address of text").detail("an address has 64 bits"))
+            }
             SqlType::Pointer { .. } | SqlType::Int { .. } => Ok(Expr::new(ExprKind::ReadText(Box::new(x)), ty, span)),
             SqlType::Bool
             | SqlType::Timestamp
