@@ -113,3 +113,35 @@ fn aggregates_are_columns_without_the_evaluator() {
         }
     }
 }
+
+/// Of a name that was met while it changed something may stand behind its NUL: it is the same group as without that.
+#[test]
+fn names_are_groups_by_their_text() {
+    let name = Stored::Text { bytes: 16 };
+    let Source::Groups { state, ops, slot_types, window, store, .. } = source() else {
+        unreachable!("a plan of groups")
+    };
+    let key = Layout::new([("comm".to_string(), name, false)]);
+    let source =
+        Source::Groups { key, key_types: vec![SqlType::Text { width: 16 }], state, ops, slot_types, window, store };
+    let columns = [SqlType::Text { width: 16 }, SqlType::U64].into_iter().enumerate();
+    let columns = columns.map(|(at, ty)| expr(ExprKind::Column(ColumnId(at as u32)), ty));
+    let columns: Vec<Expr> = columns.collect();
+    let output = columns.iter().map(|expr| OutputColumn { name: "x".to_string(), ty: expr.ty.clone() }).collect();
+    let plan = UserPlan { source, steps: vec![Step::Project(columns)], output };
+    let Source::Groups { state, .. } = &plan.source else { unreachable!("a plan of groups") };
+    let stride = state.size.next_multiple_of(8) as usize;
+    let mut engine = Engine::new(plan.clone(), Vec::new(), 0);
+    let entries: [(&[u8; 16], u64); 3] =
+        [(b"bash\0\0\0\0\0\0\0\0\0\0\0\0", 1), (b"cat\0\0\0\0\0\0\0\0\0\0\0\0\0", 10), (b"bash\0kworker/0:1", 100)];
+    for (key, count) in entries {
+        let mut values = vec![0; CPUS * stride];
+        values.chunks_exact_mut(stride).for_each(|one| one[..8].copy_from_slice(&count.to_le_bytes()));
+        let chunk = Chunk { rest: false, keys: key, key_size: 16, values: &values, stride, cpus: CPUS };
+        engine.push_chunk(&chunk).unwrap();
+    }
+    engine.end_groups().unwrap();
+    let batch = engine.take().unwrap().expect("there are groups");
+    let counts = batch.column(1).as_any().downcast_ref::<arrow_array::UInt64Array>().expect("counts");
+    assert_eq!(counts.values().to_vec(), [101 * CPUS as u64, 10 * CPUS as u64]);
+}
