@@ -8,6 +8,9 @@
 //! are seldom two CPUs' at once. Their states then cost twice for nothing: the value stands behind the key in a plain hash, but in a
 //! line of its own in each CPU's memory, which every event waits for, and every reader for that of each possible CPU; and on a machine
 //! of 128 CPUs a million counts take 1 GiB instead of 8 MiB.
+//!
+//! Seen on 6.18 with two CPUs: of a million numbers that are each counted once a call takes 320 ns longer, with values of each CPU 373; of
+//! two numbers 13 ns in the program instead of 9. A million counts are read in 0.25 s of the kernel's time instead of 0.45.
 
 use super::Grouping;
 use crate::{SlotOp, Store};
