@@ -21,6 +21,8 @@ pub(crate) struct Programs {
     pub(crate) usual: Option<Listing>,
     /// Of the best known C.
     pub(crate) best: Option<Listing>,
+    /// Of C that means the same: losses, NULLs and all (`testdata/clang`).
+    pub(crate) same: Option<Listing>,
 }
 
 /// A disassembled object.
@@ -46,11 +48,15 @@ pub(crate) struct Ours {
 /// # Errors
 /// C that clang does not take, and tools that are missing.
 pub(crate) fn programs(lab: &Lab, workload: &Workload) -> Result<Programs, String> {
-    let clang = |form: &str| {
-        let object = lab.made.object(&format!("{}.{form}", workload.name))?;
-        object.map(|object| listing(&object)).transpose()
-    };
-    Ok(Programs { ours: ours(&workload.sql), usual: clang("usual")?, best: clang("best")? })
+    let clang = |source: &str| lab.made.object(source)?.map(|object| listing(&object)).transpose();
+    let name = &workload.name;
+    let same = if name == "columns-12" { "columns-12-text" } else { name };
+    Ok(Programs {
+        ours: ours(&workload.sql),
+        usual: clang(&format!("{name}.usual"))?,
+        best: clang(&format!("{name}.best"))?,
+        same: clang(&format!("../clang/{same}"))?,
+    })
 }
 
 fn ours(sql: &str) -> Result<Ours, String> {

@@ -40,7 +40,7 @@ impl Made {
         if !path.exists() {
             return Ok(None);
         }
-        let object = self.into.join(format!("{}.o", source.replace('/', ".")));
+        let object = self.into.join(format!("{}.o", source.trim_start_matches("../").replace('/', ".")));
         self.clang(&path, &object, &[]).map(|()| Some(object))
     }
 

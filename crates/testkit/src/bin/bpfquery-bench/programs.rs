@@ -16,28 +16,34 @@ pub(crate) fn section(programs: &[(Workload, Programs)], why: impl Fn(&str) -> O
 Eight-byte slots of the programs above, as they are compiled for this kernel. This C counts no losses and knows no NULL, and its sums
 are of 64 bits. Of bpfquery's instructions those that do the program's work stand first; then those that are there to count losses
 and rows that a join leaves out, or to ask for them, to say what is NULL, and to keep sums of 128 bits. Where the work alone takes
-more than usual C, it is in bold; where the program is longer as a whole, both stand below, with the reason.
+more than usual C, it is in bold; where the program is longer as a whole, both stand below, with the reason. C of the same meaning
+(`testdata/clang`) has the same maps, counters and NULLs on kernels from 5.10 on, and the ratio is to that.
 
-| workload | its work | losses | NULLs | 128 bits | bpfquery | C, usual | C, best |
-|---|--:|--:|--:|--:|--:|--:|--:|
+| workload | its work | losses | NULLs | 128 bits | bpfquery | C, usual | C, best | C, same meaning | ratio |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 "
     .to_string();
     for (workload, programs) in programs {
         let slots = |listing: Option<&Listing>| listing.map_or("–".to_string(), |listing| listing.slots.to_string());
         let (usual, best) = (slots(programs.usual.as_ref()), slots(programs.best.as_ref()));
+        let same = slots(programs.same.as_ref());
         match &programs.ours {
             Ok(ours) => {
                 let [work, losses, nulls, wide] = ours.purposes;
                 let more = programs.usual.as_ref().is_some_and(|usual| work as usize > usual.slots);
                 let mark = if more { "**" } else { "" };
+                let ratio = programs.same.as_ref().map_or("–".to_string(), |same| {
+                    format!("{:.2}", ours.listing.slots as f64 / same.slots.max(1) as f64)
+                });
                 let _ = writeln!(
                     text,
-                    "| {} | {mark}{work}{mark} | {losses} | {nulls} | {wide} | {} | {usual} | {best} |",
+                    "| {} | {mark}{work}{mark} | {losses} | {nulls} | {wide} | {} | {usual} | {best} | {same} | {ratio} |",
                     workload.title, ours.listing.slots
                 );
             }
             Err(error) => {
-                let _ = writeln!(text, "| {} | {} | | | | | {usual} | {best} |", workload.title, short(error));
+                let _ =
+                    writeln!(text, "| {} | {} | | | | | {usual} | {best} | {same} | |", workload.title, short(error));
             }
         }
     }
