@@ -43,7 +43,8 @@ struct Placed {
 
 #[derive(Clone, Debug)]
 struct PlacedMember {
-    index: u32,
+    /// The index; of a member within an anonymous struct that struct's before it.
+    index: Vec<u32>,
     bit_offset: u32,
     bits: u8,
     ty: LocalType,
@@ -119,7 +120,7 @@ impl<'a> CoreWriter<'a> {
         for step in steps {
             let (index, moved, ty) =
                 self.step(at, step).ok_or_else(|| Error::new("a CO-RE access does not fit its types"))?;
-            access.push_str(&format!(":{index}"));
+            index.iter().for_each(|index| access.push_str(&format!(":{index}")));
             bit_offset = bit_offset.checked_add(moved).ok_or_else(too_large)?;
             bits = self.bits_of(step);
             element = matches!(step, Step::Element(_));
@@ -132,15 +133,15 @@ impl<'a> CoreWriter<'a> {
     }
 
     /// One step: its index, by how many bits it moves, and the type it ends at.
-    fn step(&self, at: Option<LocalType>, step: &Step) -> Option<(u32, u32, LocalType)> {
+    fn step(&self, at: Option<LocalType>, step: &Step) -> Option<(Vec<u32>, u32, LocalType)> {
         match step {
             Step::Member(id, name) => {
                 let member = self.done.get(id)?.as_ref()?.members.get(name)?;
-                Some((member.index, member.bit_offset, member.ty.clone()))
+                Some((member.index.clone(), member.bit_offset, member.ty.clone()))
             }
             Step::Element(index) => {
                 let elem = *at?.elem?;
-                Some((*index, elem.size.checked_mul(8)?.checked_mul(*index)?, elem))
+                Some((vec![*index], elem.size.checked_mul(8)?.checked_mul(*index)?, elem))
             }
         }
     }
@@ -239,22 +240,21 @@ impl<'a> CoreWriter<'a> {
         }
         self.done.insert(id, None);
         let used = self.types.structs.get(&id);
-        let members = self.place(used, read)?;
+        let members = self.place(used)?;
         let placed = self.write(name, read, members)?;
         self.done.insert(id, Some(placed.clone()));
         Ok(placed)
     }
 
     /// The members with their local types, in order of offset.
-    fn place(&mut self, used: Option<&Local>, read: Composite<'_>) -> Result<Vec<(String, PlacedMember)>> {
+    fn place(&mut self, used: Option<&Local>) -> Result<Vec<(String, PlacedMember)>> {
         let mut members = Vec::new();
         for (name, member) in used.into_iter().flat_map(|u| &u.members) {
             let ty = self.local(member.ty, &member.lens)?;
-            members
-                .push((name.clone(), PlacedMember { index: 0, bit_offset: member.bit_offset, bits: member.bits, ty }));
-        }
-        if read.is_union {
-            members.iter_mut().for_each(|(_, member)| member.bit_offset = 0);
+            members.push((
+                name.clone(),
+                PlacedMember { index: Vec::new(), bit_offset: member.bit_offset, bits: member.bits, ty },
+            ));
         }
         members.sort_by(|(a_name, a), (b_name, b)| (a.bit_offset, a_name).cmp(&(b.bit_offset, b_name)));
         Ok(members)
@@ -262,18 +262,43 @@ impl<'a> CoreWriter<'a> {
 
     fn write(&mut self, name: &str, read: Composite<'_>, members: Vec<(String, PlacedMember)>) -> Result<Placed> {
         let size = members.iter().map(|(_, m)| m.end()).max().unwrap_or(0).max(read.size);
-        let new: Vec<NewMember> = members
-            .iter()
-            .map(|(name, m)| NewMember { name: name.clone(), ty: m.ty.id, bit_offset: m.bit_offset, bits: m.bits })
-            .collect();
+        let (mut direct, within): (Vec<_>, Vec<_>) =
+            members.into_iter().partition(|(_, member)| !read.is_union || member.bit_offset == 0);
+        number(&mut direct, &[]);
+        let mut new = new_members(&direct);
+        let mut all = direct;
+        if !within.is_empty() {
+            // The kernel wants a union's members at its start (btf_struct_check_meta, kernel/bpf/btf.c, Linux 6.12): one that
+            // stands further in, in an anonymous struct, stands in one here.
+            let mut within = within;
+            number(&mut within, &[new.len() as u32]);
+            let inner = self.builder.structure("", size, &new_members(&within));
+            new.push(NewMember::new("", inner, 0));
+            all.append(&mut within);
+        }
         let id = match read.is_union {
             true => self.builder.union(name, size, &new),
             false => self.builder.structure(name, size, &new),
         };
-        let numbered = members.into_iter().enumerate();
-        let members = numbered.map(|(n, (name, m))| (name, PlacedMember { index: n as u32, ..m })).collect();
-        Ok(Placed { id, size, members })
+        Ok(Placed { id, size, members: all.into_iter().collect() })
     }
+}
+
+/// Numbers members as they stand, behind the indices that lead to where.
+fn number(members: &mut [(String, PlacedMember)], before: &[u32]) {
+    for (at, (_, member)) in members.iter_mut().enumerate() {
+        member.index = before.iter().copied().chain([at as u32]).collect();
+    }
+}
+
+fn new_members(members: &[(String, PlacedMember)]) -> Vec<NewMember> {
+    let new = |(name, m): &(String, PlacedMember)| NewMember {
+        name: name.clone(),
+        ty: m.ty.id,
+        bit_offset: m.bit_offset,
+        bits: m.bits,
+    };
+    members.iter().map(new).collect()
 }
 
 impl PlacedMember {

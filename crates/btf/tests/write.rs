@@ -249,6 +249,30 @@ fn core_types_merge() {
     assert!(core_error(&btf, task, &[]).contains("1 to 63 steps"));
 }
 
+/// What stands within a union, in an anonymous struct behind its first member, keeps its place: a union's own members are at 0.
+#[test]
+fn core_types_within_unions() {
+    let mut b = Builder::new();
+    let (long, int) = (b.plain_int(8, false), b.plain_int(4, false));
+    let low = NewMember { name: "low".into(), ty: int, bit_offset: 0, bits: 5 };
+    let high = NewMember { name: "high".into(), ty: int, bit_offset: 37, bits: 3 };
+    let parts = b.structure("", 8, &[low, high]);
+    let word = b.union("word", 8, &[NewMember::new("all", long, 0), NewMember::new("", parts, 0)]);
+    let btf = Btf::parse(b.finish().expect("small")).expect("well-formed");
+    let mut core = CoreTypes::new(&btf);
+    let path = |name: &str| btf.field(word, name).expect("it is there").path;
+    let refs = ["high", "low", "all"].map(|name| core.field(word, &path(name)).expect("an access"));
+    let mut builder = Builder::new();
+    let specs = core.finish(&mut builder).expect("the accesses fit");
+    let spec = |at: usize| &specs[refs[at].index()];
+    let values = |at: usize| {
+        let kinds = [CoreKind::FieldByteOffset, CoreKind::FieldLshiftU64, CoreKind::FieldRshiftU64];
+        kinds.map(|kind| spec(at).value(kind).expect("a field"))
+    };
+    assert_eq!([0, 1, 2].map(values), [[4, 56, 61], [0, 59, 59], [0, 0, 0]]);
+    assert_eq!([0, 1, 2].map(|at| spec(at).access.as_str()), ["0:2:0", "0:1", "0:0"]);
+}
+
 fn core_error(btf: &Btf, root: TypeId, path: &[u32]) -> String {
     CoreTypes::new(btf).field(root, path).expect_err("no such access").message
 }

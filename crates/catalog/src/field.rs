@@ -1,6 +1,6 @@
 //! A place in the kernel's types: from a struct to one of its fields, as CO-RE finds it again on other kernels.
 
-use crate::nav::Member;
+use crate::nav::{BitField, Member};
 use crate::ty::TypeRef;
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,8 @@ pub struct FieldPath {
     pub offset: u32,
     /// Bytes to read there: the field's, or those of the word that holds a bitfield.
     pub size: u32,
-    /// For a bitfield: how far its word is shifted left within 64 bits, and then right, there.
-    pub shifts: Option<(u32, u32)>,
+    /// Present for a bitfield: where it is in the word that is read.
+    pub bits: Option<BitField>,
     /// Whether it ends at an array's element, of which CO-RE tells the offset and the size only.
     #[serde(default)]
     pub element: bool,
@@ -63,7 +63,7 @@ impl FieldPath {
             text: text.into(),
             offset: member.offset,
             size: member.size,
-            shifts: member.bits.map(|bits| (bits.left, bits.right)),
+            bits: member.bits,
             element: false,
             presence: Presence::Sure,
         }
@@ -78,25 +78,33 @@ impl FieldPath {
             text: String::new(),
             offset: 0,
             size,
-            shifts: None,
+            bits: None,
             element: false,
             presence,
         }
     }
 
-    /// This way and then, inside the struct or array where it ends, another one.
-    #[must_use]
-    pub fn then(self, inner: &FieldPath) -> FieldPath {
+    /// This way and then, inside the struct or array where it ends, another one; `None` where a bitfield's word, which is aligned to
+    /// the root, would be larger than 8 bytes.
+    pub fn then(self, inner: &FieldPath) -> Option<FieldPath> {
+        let bits = match inner.bits {
+            None => None,
+            Some(bits) => Some(bits.moved(self.offset)?),
+        };
+        let (offset, size) = match bits {
+            None => (self.offset.saturating_add(inner.offset), inner.size),
+            Some((load, _)) => (load.offset, load.size),
+        };
         let dot = if self.text.is_empty() || inner.text.starts_with('[') { "" } else { "." };
-        FieldPath {
+        Some(FieldPath {
             members: self.members.into_iter().chain(inner.members.iter().copied()).collect(),
             text: format!("{}{dot}{}", self.text, inner.text),
-            offset: self.offset.saturating_add(inner.offset),
-            size: inner.size,
-            shifts: inner.shifts,
+            offset,
+            size,
+            bits: bits.map(|(_, bits)| bits),
             element: inner.element,
             presence: self.presence.max(inner.presence),
             root: self.root,
-        }
+        })
     }
 }

@@ -9,6 +9,7 @@ use crate::kernel::Kernel;
 use crate::ty::{Pointee, Space, SqlType, TypeRef};
 use bpfquery_btf::{BitLoad, Bits, Field, Kind, Tag, TypeId};
 use bpfquery_diag::{Result, nearest};
+use serde::{Deserialize, Serialize};
 
 /// A member of a struct or union, seen from a struct that holds it at whatever depth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +34,14 @@ pub struct Member {
 }
 
 /// How a bitfield's value is got from its word: shift left, then right (arithmetically when it is signed).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BitField {
     /// Bits from the base's start.
     pub offset: u32,
     /// Width in bits.
     pub width: u32,
+    /// Bytes of the type that it was declared with, where the search for its word begins.
+    pub declared: u32,
     /// Bits to shift left within 64.
     pub left: u32,
     /// Bits to shift right then.
@@ -77,6 +80,14 @@ pub struct Elements {
     pub first: FieldPath,
     /// How many there are, as far as BTF says: not behind pointers, and not in flexible arrays.
     pub len: Option<u32>,
+}
+
+impl BitField {
+    /// The same, and its word, in a struct that begins so many bytes before; `None` where 8 aligned bytes do not hold it.
+    pub(crate) fn moved(self, bytes: u32) -> Option<(BitLoad, BitField)> {
+        let offset = self.offset.checked_add(bytes.checked_mul(8)?)?;
+        bit_field(Bits { offset, size: self.width }, self.declared)
+    }
 }
 
 impl Member {
@@ -147,7 +158,7 @@ pub fn elements(kernel: &dyn Kernel, array: &FieldPath, space: Space) -> Result<
         ..FieldPath::whole(array.root.clone(), size)
     };
     let len = (declared.len > 0).then_some(declared.len);
-    Ok(Some(Elements { ty, first: array.clone().then(&inner), len }))
+    Ok(array.clone().then(&inner).map(|first| Elements { ty, first, len }))
 }
 
 /// The elements from where a pointer leads on; `None` where their size is not known.
@@ -275,7 +286,7 @@ fn has_name(object: &Object, id: TypeId) -> bool {
 
 fn bit_field(bits: Bits, declared: u32) -> Option<(BitLoad, BitField)> {
     let load = bits.load(declared)?;
-    Some((load, BitField { offset: bits.offset, width: bits.size, left: load.left, right: load.right }))
+    Some((load, BitField { offset: bits.offset, width: bits.size, declared, left: load.left, right: load.right }))
 }
 
 /// Whether the type behind a reference is a union, for its printing.

@@ -49,7 +49,7 @@ const LICENSE: &str = "Dual MIT/GPL";
 pub fn build(parts: &Parts<'_>) -> Result<Vec<u8>> {
     let func = &first(parts)?.func;
     let mut btf = Builder::new();
-    let cores = cores(&mut btf, func, parts.kernel)?;
+    let cores = cores(&mut btf, func, parts.kernel, parts.target == "portable")?;
     let mut maps = Vec::new();
     for map in &func.maps {
         maps.push(MapInput::Map(map_def(&mut btf, map, parts.split)));
@@ -240,7 +240,7 @@ fn drop_unused(
 }
 
 /// The CO-RE records, in the order of the function's relocations, with the types that they need.
-fn cores(btf: &mut Builder, func: &Func, kernel: &dyn Kernel) -> Result<Vec<CoreInput>> {
+fn cores(btf: &mut Builder, func: &Func, kernel: &dyn Kernel, portable: bool) -> Result<Vec<CoreInput>> {
     let mut objects: Vec<&str> = func.cores.iter().map(|core| core.object.as_str()).collect();
     objects.sort_unstable();
     objects.dedup();
@@ -252,6 +252,9 @@ fn cores(btf: &mut Builder, func: &Func, kernel: &dyn Kernel) -> Result<Vec<Core
                 .module_btf(module)?
                 .ok_or_else(|| Failure::bug("object", format!("no BTF of module {module}")))?,
         };
+        if portable {
+            crate::ambiguous::refuse(&base, func.cores.iter().filter(|core| core.object == object))?;
+        }
         let mut types = CoreTypes::new(&base);
         let mut places = Vec::new();
         for (i, core) in func.cores.iter().enumerate().filter(|(_, core)| core.object == object) {

@@ -2,6 +2,7 @@
 //!
 //! What holds: `run` loads the very bytes that `compile` writes, so everything that a run needs is in them.
 
+mod ambiguous;
 mod build;
 pub mod elf;
 pub mod manifest;

@@ -5,6 +5,7 @@
 //!                     └[kernel]→ loaded and run on the running kernel
 //! ```
 
+pub mod access;
 pub mod case;
 pub mod check;
 pub mod compare;

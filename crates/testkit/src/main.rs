@@ -62,6 +62,13 @@ enum Command {
         /// How many, for each of the relations that queries are made over.
         count: u64,
     },
+    /// Loads queries of random access paths, two dozen each, on the running kernel: a longer search than the one of `kernel`.
+    Paths {
+        /// The first seed.
+        first: u64,
+        /// How many queries.
+        count: u64,
+    },
     /// Compiles every query for the running kernel and loads it.
     Verify {
         /// The directory of cases.
@@ -87,6 +94,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }),
         Command::Random { first, count } => kernel::random(first..first + count).map(|()| ExitCode::SUCCESS),
+        Command::Paths { first, count } => kernel::access_paths(first..first + count).map(|()| ExitCode::SUCCESS),
         Command::Verify { cases, skips, names } => {
             let none = PathBuf::new();
             on_kernel(&Settings {

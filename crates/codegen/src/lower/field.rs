@@ -148,10 +148,10 @@ impl Lowerer<'_> {
     /// The field's value in the word that was read.
     fn field_of_word(&mut self, buffer: Value, path: &FieldPath, signed: bool) -> Value {
         let word = self.build.load(Access::U64, buffer, 0);
-        match path.shifts {
-            Some((left, right)) => {
-                let left = self.core(path, CoreWhat::LshiftU64, left);
-                let right = self.core(path, CoreWhat::RshiftU64, right);
+        match path.bits {
+            Some(bits) => {
+                let left = self.core(path, CoreWhat::LshiftU64, bits.left);
+                let right = self.core(path, CoreWhat::RshiftU64, bits.right);
                 self.shift_pair(word, left, right, signed)
             }
             None if signed && path.size < 8 && (path.element || path.members.is_empty()) => {

@@ -26,7 +26,7 @@ impl Binder<'_> {
         let path = FieldPath { presence, ..FieldPath::to(&member, member.name.clone()) };
         Ok(match base {
             Expr { kind: ExprKind::Field { base: inner, path: outer, at }, ty: SqlType::Struct(_), .. } => {
-                field(*inner, outer.then(&path), at, ty, span)
+                field(*inner, outer.then(&path).ok_or_else(|| too_wide(name))?, at, ty, span)
             }
             base if member.base.name.is_empty() => return Err(refuse(Wrong::Nameless, &base, name)),
             base => field(base, path, Vec::new(), ty, span),
@@ -71,9 +71,11 @@ fn refuse(wrong: Wrong, base: &Expr, name: &Name) -> Failure {
                 format!("\"{text}\" stands in a struct without a name, which another kernel's cannot be found by");
             Diagnostic::new("unsupported", name.span, fact)
         }
-        Wrong::WideBitfield => {
-            Diagnostic::new("unsupported", name.span, format!("bitfield \"{text}\" spans more than 8 bytes"))
-        }
+        Wrong::WideBitfield => return too_wide(name),
     }
     .into()
+}
+
+fn too_wide(name: &Name) -> Failure {
+    Diagnostic::new("unsupported", name.span, format!("bitfield \"{}\" spans more than 8 bytes", name.text)).into()
 }

@@ -4,6 +4,7 @@
 //! What must hold: a skip is by a probed feature or by a probe that this kernel has not, and stands in the checked-in list; a
 //! query leaves nothing in the kernel; a run loses nothing, unless its case says so. Only processes started here are traced.
 
+mod access;
 mod differential;
 mod features;
 mod figures;
@@ -98,6 +99,8 @@ pub fn run(settings: &Settings, say: &mut dyn FnMut(&str)) -> Result<Totals, Str
     if settings.names.is_empty() {
         let verdict = differential::run(&kernel, differential::SEEDS);
         tell("random queries", "random queries", verdict, &mut skips, &mut totals, say);
+        let verdict = access::run(&kernel, access::SEEDS);
+        tell("random access paths", "random access paths", verdict, &mut skips, &mut totals, say);
         for unmet in skips.unmet(&features) {
             totals.failed += 1;
             say(&format!("FAILED the list of skips: {unmet}"));
@@ -148,6 +151,19 @@ pub fn count_figures(cases: &Path) -> Result<String, String> {
 pub fn random(seeds: std::ops::Range<u64>) -> Result<(), String> {
     libbpf::listen();
     match differential::run(&Live::new(), seeds) {
+        Verdict::Passed => Ok(()),
+        Verdict::Failed(why) => Err(why),
+        Verdict::Skipped(skip) => Err(skip.to_string()),
+    }
+}
+
+/// Loads random access paths of these seeds on the running kernel.
+///
+/// # Errors
+/// The paths that are refused.
+pub fn access_paths(seeds: std::ops::Range<u64>) -> Result<(), String> {
+    libbpf::listen();
+    match access::run(&Live::new(), seeds) {
         Verdict::Passed => Ok(()),
         Verdict::Failed(why) => Err(why),
         Verdict::Skipped(skip) => Err(skip.to_string()),
