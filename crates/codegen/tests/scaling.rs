@@ -2,9 +2,10 @@
 //!
 //! What must hold: four times the query takes less than six times the work, in passes, registers and instructions, and in what
 //! builds with assertions check between them. Work is the processor time of this thread, so that neighbours do not count;
-//! the kernel adds it up by ticks, so that each figure is that of many of them.
+//! the kernel adds it up by ticks, so that each figure is that of many of them. How often passes run is counted, too.
 
 use bpfquery_codegen::ir::{Access, BinOp, Builder, Cond, Context, Func, Global, GlobalData};
+use bpfquery_codegen::passes::{FINISH, SIMPLIFY, run_counted};
 use bpfquery_codegen::{Target, compile};
 use bpfquery_isa::Helper;
 
@@ -126,5 +127,19 @@ fn work_grows_with_the_query_and_not_with_its_square() {
         let (small, large) = (cost(&small), cost(&large));
         eprintln!("{name}: {small} ns, {large} ns, {:.1}", large as f64 / small as f64);
         assert!(large < 6 * small, "{name}: {small} ns for 100, {large} ns for 400");
+    }
+}
+
+/// What no machine's speed changes: how often passes run, and how often they had control flow looked at anew.
+#[test]
+fn passes_run_as_often_for_a_long_query_as_for_a_short_one() {
+    let work = |func: &Func| run_counted(&mut func.clone()).expect("the function is right");
+    for (name, small, large) in [("arms", function(100), function(400)), ("reads", reads(100), reads(400))] {
+        let (small, large) = (work(&small), work(&large));
+        assert_eq!(small, large, "{name}");
+        // Three rounds, of which the last stops where nothing has changed since, and what comes once.
+        assert!(large.runs <= 3 * SIMPLIFY.len() as u32 + FINISH.len() as u32, "{name}: {large:?}");
+        // Each of the passes that move blocks makes one new graph at most in a round that it changes something in.
+        assert!(large.graphs <= 10, "{name}: {large:?}");
     }
 }
