@@ -49,12 +49,18 @@ const ROUNDS: usize = 16;
 pub fn optimise(query: Query) -> Result<(Query, Vec<Applied>)> {
     let Query { mut plan, params } = query;
     let mut applied = Vec::new();
+    // How many rules had changed the plan when this one last found nothing: it finds nothing until another does.
+    let mut rested = [None; RULES.len()];
     for _ in 0..ROUNDS {
-        let before = plan.clone();
-        for rule in RULES {
-            plan = step(plan, rule, &mut applied)?;
+        let before = applied.len();
+        for (rule, rested) in RULES.into_iter().zip(&mut rested) {
+            let now = applied.len();
+            if *rested != Some(now) {
+                plan = step(plan, rule, &mut applied)?;
+                *rested = (applied.len() == now).then_some(now);
+            }
         }
-        if plan == before {
+        if applied.len() == before {
             break;
         }
     }

@@ -139,11 +139,15 @@ impl Lowerer<'_> {
 
 /// For each byte the states from which it leads on, and those in which it stays.
 fn table(pattern: &Pattern) -> Vec<u8> {
-    let word = |is: &dyn Fn(usize) -> bool| {
-        (0..=pattern.steps()).filter(|at| is(*at)).fold(0, |word: u64, at| word | bit(pattern, at)).to_le_bytes()
-    };
-    let entry = |byte| [word(&|at| pattern.advances(at, byte)), word(&|at| pattern.stays(at, byte))].concat();
-    (0..=u8::MAX).flat_map(entry).collect()
+    let mut words = [[0_u64; 2]; 256];
+    for at in 0..=pattern.steps() {
+        let bit = bit(pattern, at);
+        for (byte, [advances, stays]) in (0..=u8::MAX).zip(&mut words) {
+            *advances |= if pattern.advances(at, byte) { bit } else { 0 };
+            *stays |= if pattern.stays(at, byte) { bit } else { 0 };
+        }
+    }
+    words.iter().flatten().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 /// The bit of a state; the last one's is the sign.

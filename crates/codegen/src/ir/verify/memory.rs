@@ -8,7 +8,6 @@ use super::place::{Origin, Place, Places};
 use super::{At, Checked, fail};
 use crate::ir::{Access, Block, Cfg, Func, Op, Scan, SlotId, Type, Value};
 use bpfquery_isa::Helper;
-use std::collections::BTreeMap;
 
 /// How much is known of a byte of the stack; more is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,35 +20,43 @@ enum Byte {
     Written,
 }
 
-type Stack = Vec<Vec<Byte>>;
+/// All slots' bytes, one slot behind the other.
+type Stack = Vec<Byte>;
 
 pub(super) fn check(func: &Func, cfg: &Cfg, places: &Places) -> Checked {
-    let fresh: Stack = func.slots.iter().map(|slot| vec![Byte::Unwritten; slot.size as usize]).collect();
-    let mut ends: BTreeMap<Block, Stack> = BTreeMap::new();
+    let mut starts = vec![0];
+    starts.extend(func.slots.iter().scan(0, |end, slot| {
+        *end += slot.size as usize;
+        Some(*end)
+    }));
+    let fresh: Stack = vec![Byte::Unwritten; starts[func.slots.len()]];
+    let mut ends: Vec<Option<Stack>> = vec![None; func.blocks.len()];
     for &block in cfg.order() {
-        let before = cfg.predecessors(block).iter().filter_map(|p| ends.get(p)).cloned();
-        let stack = before.reduce(meet).unwrap_or_else(|| fresh.clone());
-        let mut walk = Walk { func, cfg, places, stack, block, at: At::Block(block) };
+        let mut before = cfg.predecessors(block).iter().filter_map(|p| ends[p.index()].as_ref());
+        let mut stack = before.next().unwrap_or(&fresh).clone();
+        before.for_each(|other| meet(&mut stack, other));
+        let mut walk = Walk { func, cfg, places, starts: &starts, stack, block, at: At::Block(block) };
         for &inst in &func.block(block).insts {
             walk.at = At::Inst(block, inst);
             walk.inst(&func.inst(inst).op)?;
         }
-        ends.insert(block, walk.stack);
+        ends[block.index()] = Some(walk.stack);
     }
     Ok(())
 }
 
-fn meet(mut a: Stack, b: Stack) -> Stack {
-    for (x, y) in a.iter_mut().flatten().zip(b.iter().flatten()) {
+fn meet(a: &mut Stack, b: &Stack) {
+    for (x, y) in a.iter_mut().zip(b) {
         *x = (*x).min(*y);
     }
-    a
 }
 
 struct Walk<'a> {
     func: &'a Func,
     cfg: &'a Cfg,
     places: &'a Places,
+    /// Where each slot begins in the stack, and where the last one ends.
+    starts: &'a [usize],
     stack: Stack,
     block: Block,
     at: At,
@@ -212,10 +219,11 @@ impl Walk<'_> {
         let (Origin::Slot(slot), Some((min, max))) = (place.origin, place.offset) else { return Ok(()) };
         let range = range(min + offset, max - min + bytes);
         let start = range.start;
-        let byte = self.stack[slot.index()].get(range).and_then(|bytes| bytes.iter().position(|&byte| byte < least));
+        let slots_bytes = &self.stack[self.bytes(slot)];
+        let byte = slots_bytes.get(range).and_then(|bytes| bytes.iter().position(|&byte| byte < least));
         match byte.map(|at| start + at) {
             None => Ok(()),
-            Some(at) if self.stack[slot.index()][at] == Byte::Unwritten => {
+            Some(at) if slots_bytes[at] == Byte::Unwritten => {
                 Err(self.error(format!("byte {at} of {slot} may not have been written")))
             }
             Some(at) => Err(self.error(format!("byte {at} of {slot} may be behind a string's end"))),
@@ -226,13 +234,18 @@ impl Walk<'_> {
     fn write(&mut self, base: Value, offset: i64, bytes: i64, as_what: Byte) {
         let mut places = self.places.of(base);
         let (Some(place), None) = (places.next(), places.next()) else { return };
-        let (Origin::Slot(SlotId(slot)), Some((at, most))) = (place.origin, place.offset) else { return };
+        let (Origin::Slot(slot), Some((at, most))) = (place.origin, place.offset) else { return };
         if at != most {
             return;
         }
-        for byte in self.stack[slot as usize].get_mut(range(at + offset, bytes)).into_iter().flatten() {
+        let slots_bytes = self.bytes(slot);
+        for byte in self.stack[slots_bytes].get_mut(range(at + offset, bytes)).into_iter().flatten() {
             *byte = (*byte).max(as_what);
         }
+    }
+
+    fn bytes(&self, slot: SlotId) -> std::ops::Range<usize> {
+        self.starts[slot.index()]..self.starts[slot.index() + 1]
     }
 
     fn error(&self, message: impl Into<String>) -> super::VerifyError {

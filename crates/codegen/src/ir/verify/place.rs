@@ -5,7 +5,7 @@
 use super::range::{Range, Ranges};
 use crate::ir::{BinOp, Block, Cfg, Func, Global, GlobalId, MapId, Op, PtrKind, SlotId, Terminator, Type, Value};
 use bpfquery_isa::Helper;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What a pointer points into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,14 +29,15 @@ pub(super) struct Place {
 /// The places of all pointers.
 #[derive(Debug)]
 pub(super) struct Places {
-    pointers: BTreeMap<Value, BTreeSet<Place>>,
+    /// For each value, in order; none for integers.
+    pointers: Vec<Vec<Place>>,
     ranges: Ranges,
     record_sizes: BTreeMap<Value, Option<i64>>,
 }
 
 impl Places {
     pub(super) fn of(&self, value: Value) -> impl Iterator<Item = Place> {
-        self.pointers.get(&value).into_iter().flatten().copied()
+        self.pointers[value.index()].iter().copied()
     }
 
     /// The bounds of an integer in this block.
@@ -77,9 +78,9 @@ impl Place {
 /// Follows every pointer of the function.
 pub(super) fn places(func: &Func, cfg: &Cfg) -> Places {
     let ranges = Ranges::new(func, cfg);
-    let mut places = Places { pointers: BTreeMap::new(), ranges, record_sizes: BTreeMap::new() };
+    let mut places = Places { pointers: vec![Vec::new(); func.values.len()], ranges, record_sizes: BTreeMap::new() };
     for param in func.blocks.first().into_iter().flat_map(|entry| &entry.params) {
-        places.pointers.insert(*param, start(Origin::Context));
+        places.pointers[param.index()] = start(Origin::Context);
     }
     for &block in cfg.order() {
         for &inst in &func.block(block).insts {
@@ -93,8 +94,8 @@ pub(super) fn places(func: &Func, cfg: &Cfg) -> Places {
     places
 }
 
-fn start(origin: Origin) -> BTreeSet<Place> {
-    BTreeSet::from([Place { origin, offset: Some((0, 0)) }])
+fn start(origin: Origin) -> Vec<Place> {
+    vec![Place { origin, offset: Some((0, 0)) }]
 }
 
 fn define(func: &Func, cfg: &Cfg, places: &mut Places, block: Block, result: Value, op: &Op) {
@@ -102,10 +103,8 @@ fn define(func: &Func, cfg: &Cfg, places: &mut Places, block: Block, result: Val
         Op::SlotAddr(slot) => start(Origin::Slot(*slot)),
         Op::MapAddr(map) => start(Origin::Map(*map)),
         Op::GlobalAddr(global) => start(Origin::Global(*global)),
-        Op::Bin(op, a, b) => match places.pointers.get(a) {
-            Some(from) => moved(from, *op, places.range(func, cfg, block, *b)),
-            None => return,
-        },
+        Op::Bin(_, a, _) if places.pointers[a.index()].is_empty() => return,
+        Op::Bin(op, a, b) => moved(&places.pointers[a.index()], *op, places.range(func, cfg, block, *b)),
         Op::Call { helper: Helper::RingbufReserve, args } => {
             let size = args.get(1).and_then(|&size| places.range(func, cfg, block, size).exact());
             places.record_sizes.insert(result, size);
@@ -118,10 +117,10 @@ fn define(func: &Func, cfg: &Cfg, places: &mut Places, block: Block, result: Val
         Op::Const(_) | Op::Extend { .. } | Op::Load { .. } | Op::Core(_) | Op::Scan(_) => return,
         Op::Store { .. } | Op::AtomicAdd { .. } => return,
     };
-    places.pointers.insert(result, set);
+    places.pointers[result.index()] = set;
 }
 
-fn moved(from: &BTreeSet<Place>, op: BinOp, by: Range) -> BTreeSet<Place> {
+fn moved(from: &[Place], op: BinOp, by: Range) -> Vec<Place> {
     // Farther than any object is long counts as without bounds, as in the kernel (BPF_MAX_VAR_OFF).
     const FAR: i64 = 1 << 29;
     let near = |n: u64| i64::try_from(n).ok().filter(|n| *n < FAR);
@@ -131,20 +130,26 @@ fn moved(from: &BTreeSet<Place>, op: BinOp, by: Range) -> BTreeSet<Place> {
         _ => min.checked_add(least).zip(max.checked_add(most)),
     };
     let step = |place: &Place| Place { offset: place.offset.zip(by).and_then(|(at, by)| step(at, by)), ..*place };
-    from.iter().map(step).collect()
+    let mut moved: Vec<Place> = from.iter().map(step).collect();
+    moved.sort_unstable();
+    moved.dedup();
+    moved
 }
 
 fn pass_on(func: &Func, places: &mut Places, block: Block) {
     let terminator = &func.block(block).terminator;
     for (i, (to, args)) in terminator.targets().enumerate() {
-        let mut args = args.to_vec();
-        if let (Terminator::BranchNull { pointer, .. }, 1) = (terminator, i) {
-            args.insert(0, *pointer);
-        }
-        for (&param, arg) in func.block(to).params.iter().zip(args) {
-            let from = places.pointers.get(&arg).cloned().unwrap_or_default();
-            if !from.is_empty() {
-                places.pointers.entry(param).or_default().extend(from);
+        let tested = match terminator {
+            Terminator::BranchNull { pointer, .. } if i == 1 => Some(pointer),
+            _ => None,
+        };
+        for (param, arg) in func.block(to).params.iter().zip(tested.into_iter().chain(args)) {
+            for at in 0..places.pointers[arg.index()].len() {
+                let place = places.pointers[arg.index()][at];
+                let known = &mut places.pointers[param.index()];
+                if let Err(at) = known.binary_search(&place) {
+                    known.insert(at, place);
+                }
             }
         }
     }
