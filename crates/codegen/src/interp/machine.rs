@@ -273,7 +273,8 @@ fn binary(op: BinOp, a: u64, b: u64) -> u64 {
     }
 }
 
-fn holds(cond: Cond, a: u64, b: u64) -> bool {
+/// Whether the comparison is true.
+pub(crate) fn holds(cond: Cond, a: u64, b: u64) -> bool {
     let (signed_a, signed_b) = (a.cast_signed(), b.cast_signed());
     match cond {
         Cond::Eq => a == b,

@@ -24,6 +24,7 @@ mod trap;
 mod world;
 
 pub use event::Event;
+pub(crate) use machine::holds;
 pub use machine::{MOST_STEPS, run};
 pub use map::Entry;
 pub use memory::{POISON, Sparse};

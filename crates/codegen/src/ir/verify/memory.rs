@@ -32,6 +32,9 @@ pub(super) fn check(func: &Func, cfg: &Cfg, places: &Places) -> Checked {
     let fresh: Stack = vec![Byte::Unwritten; starts[func.slots.len()]];
     let mut ends: Vec<Option<Stack>> = vec![None; func.blocks.len()];
     for &block in cfg.order() {
+        if !places.is_reached(block) {
+            continue;
+        }
         let mut before = cfg.predecessors(block).iter().filter_map(|p| ends[p.index()].as_ref());
         let mut stack = before.next().unwrap_or(&fresh).clone();
         before.for_each(|other| meet(&mut stack, other));

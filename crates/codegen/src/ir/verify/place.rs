@@ -36,6 +36,11 @@ pub(super) struct Places {
 }
 
 impl Places {
+    /// Whether the block is ever entered, as far as constants tell.
+    pub(super) fn is_reached(&self, block: Block) -> bool {
+        self.ranges.is_reached(block)
+    }
+
     pub(super) fn of(&self, value: Value) -> impl Iterator<Item = Place> {
         self.pointers[value.index()].iter().copied()
     }

@@ -4,6 +4,7 @@
 //! there have asked. Never sharper than the kernel (`adjust_scalar_min_max_vals` and `reg_set_min_max`,
 //! kernel/bpf/verifier.c 5.10): a quotient or a remainder has no bounds there, so it has none here.
 
+use crate::interp::holds;
 use crate::ir::{BinOp, Block, Cfg, Cond, CoreWhat, Func, Op, Terminator, Value};
 
 /// At least, at most.
@@ -22,6 +23,9 @@ pub(super) struct Ranges {
     known: Vec<Option<Range>>,
     /// For each value, the ways that ask for more than that it is not something, from above.
     asked: Vec<Vec<(Block, Block)>>,
+    /// For each block, whether a way leads there that the kernel's verifier walks: of two known numbers it knows which is taken
+    /// (is_branch_taken).
+    reached: Vec<bool>,
 }
 
 impl Range {
@@ -48,8 +52,13 @@ impl Range {
 impl Ranges {
     /// Walks the function once; it has no cycle.
     pub(super) fn new(func: &Func, cfg: &Cfg) -> Ranges {
-        let mut ranges = Ranges { known: vec![None; func.values.len()], asked: asked(func, cfg) };
-        for &block in cfg.order() {
+        let (known, reached) = (vec![None; func.values.len()], vec![false; func.blocks.len()]);
+        let mut ranges = Ranges { known, asked: asked(func, cfg), reached };
+        for (at, &block) in cfg.order().iter().enumerate() {
+            ranges.reached[block.index()] |= at == 0;
+            if !ranges.is_reached(block) {
+                continue;
+            }
             for &inst in &func.block(block).insts {
                 let data = func.inst(inst);
                 if let Some(result) = data.result {
@@ -71,13 +80,23 @@ impl Ranges {
         })
     }
 
+    /// Whether the block is ever entered, as far as constants tell.
+    pub(super) fn is_reached(&self, block: Block) -> bool {
+        self.reached[block.index()]
+    }
+
     fn plain(&self, value: Value) -> Range {
         self.known[value.index()].unwrap_or(FULL)
     }
 
     fn pass_on(&mut self, func: &Func, cfg: &Cfg, block: Block) {
         let terminator = &func.block(block).terminator;
+        let only = self.taken(func, cfg, block);
         for (i, (to, args)) in terminator.targets().enumerate() {
+            if only.is_some_and(|first| first != (i == 0)) {
+                continue;
+            }
+            self.reached[to.index()] = true;
             let skip = usize::from(matches!(terminator, Terminator::BranchNull { .. }) && i == 1);
             for (&param, &arg) in func.block(to).params.iter().skip(skip).zip(args) {
                 let here = self.of(func, cfg, block, arg);
@@ -86,6 +105,13 @@ impl Ranges {
                 *known = Some(known.map_or(range, |known| known.join(range)));
             }
         }
+    }
+
+    // Whether the branch between two known numbers goes the first way or the second.
+    fn taken(&self, func: &Func, cfg: &Cfg, block: Block) -> Option<bool> {
+        let Terminator::Branch { cond, a, b, .. } = &func.block(block).terminator else { return None };
+        let exact = |value: &Value| self.of(func, cfg, block, *value).exact().map(i64::cast_unsigned);
+        Some(holds(*cond, exact(a)?, exact(b)?))
     }
 
     // What the branch at the end of `from` says of the value on the way where it holds, or where it does not.
