@@ -73,12 +73,18 @@ impl<T: FromArgMatches> FromArgMatches for Own<T> {
 
 impl<T: Args> Args for Own<T> {
     fn augment_args(command: clap::Command) -> clap::Command {
-        command.defer(T::augment_args)
+        command.defer(|command| described(command, T::augment_args))
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        command.defer(T::augment_args_for_update)
+        command.defer(|command| described(command, T::augment_args_for_update))
     }
+}
+
+/// With its words, and still described as before: groups of words bring descriptions of their own.
+fn described(command: clap::Command, with_words: fn(clap::Command) -> clap::Command) -> clap::Command {
+    let about = command.get_about().cloned().unwrap_or_default();
+    with_words(command).about(about).long_about(None)
 }
 
 /// Where SQL comes from.
@@ -331,5 +337,25 @@ fn words(text: &str) -> Result<Words, String> {
         Some(words) if !words.is_empty() => Ok(Words(words)),
         Some(_) => Err("the command is empty".to_string()),
         None => Err("a quote is not closed".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn commands_are_described_by_their_own_words() {
+        let about = |command: &clap::Command| command.get_about().map(ToString::to_string);
+        let (before, mut built) = (Cli::command(), Cli::command());
+        built.build();
+        for command in before.get_subcommands() {
+            assert!(about(command).is_some(), "{}", command.get_name());
+            assert_eq!(built.find_subcommand(command.get_name()).and_then(about), about(command));
+        }
+        assert!(
+            built.find_subcommand("run").is_some_and(|run| run.get_arguments().any(|word| word.get_id() == "strict"))
+        );
     }
 }
