@@ -25,7 +25,7 @@ pub(super) fn run(func: &mut MFunc) {
     for at in 0..func.blocks.len() {
         let Term::If { width, cond, a, b, then, otherwise } = func.blocks[at].term else { continue };
         let Some(join) = join(func, then).filter(|join| self::join(func, otherwise) == Some(*join)) else { continue };
-        let reads = |reg: VReg| func.blocks[at].term.uses().into_iter().filter(|used| *used == reg).count() as u32;
+        let reads = |reg: VReg| func.blocks[at].term.uses().filter(|used| *used == reg).count() as u32;
         let movable = |side: BlockId, other: BlockId| {
             let (block, other) = (&func.blocks[side.index()], &func.blocks[other.index()]);
             // Copies of what nobody needs any more become none, and the constant falls through to the join.
@@ -97,8 +97,8 @@ fn is_set_again(func: &MFunc, preds: &[Vec<usize>], from: usize, side: BlockId) 
 fn uses(func: &MFunc) -> Vec<u32> {
     let mut uses = vec![0; func.registers as usize];
     for block in &func.blocks {
-        block.lines.iter().for_each(|line| line.inst.uses().into_iter().for_each(|reg| uses[reg.index()] += 1));
-        block.term.uses().into_iter().for_each(|reg| uses[reg.index()] += 1);
+        block.lines.iter().for_each(|line| line.inst.uses().for_each(|reg| uses[reg.index()] += 1));
+        block.term.uses().for_each(|reg| uses[reg.index()] += 1);
     }
     uses
 }
