@@ -299,6 +299,18 @@ fn a_function_that_is_not_to_be_had_is_told_of_another_one() {
     );
 }
 
+/// The number of the call is no column; an argument of the same name is.
+#[test]
+fn an_argument_may_be_called_as_the_number_was() {
+    let field = |name: &str, at: u32| format!("\tfield:int {name};\toffset:{at};\tsize:4;\tsigned:1;\n");
+    let kernel = kernel()
+        .with_format("syscalls", "sys_enter_x", &[field("__syscall_nr", 8), field("nr", 16)].concat())
+        .with_format("syscalls", "sys_exit_x", &[field("__syscall_nr", 8), field("ret", 16)].concat());
+    let relation = relation(&kernel, &RelationName::parse("syscall.x")).expect("a relation");
+    let own: Vec<&str> = relation.columns.iter().skip(Builtin::ALL.len()).map(|c| c.name.as_str()).collect();
+    assert_eq!(own, ["nr", "ret", "latency"]);
+}
+
 /// An architecture younger than x86 has fewer system calls.
 #[test]
 fn a_system_call_of_another_architecture_is_told_of_this_ones() {

@@ -14,7 +14,7 @@ use bpfquery_diag::{Diagnostic, Result, nearest};
 const KIND: &str = "syscall";
 const ENTER: &str = "sys_enter_";
 const EXIT: &str = "sys_exit_";
-/// The fields that say which call it is: `__syscall_nr` since 4.8, `nr` before.
+/// What the first field is called, which says which call it is: `__syscall_nr` since 4.8, `nr` before. io_submit has an argument `nr`, too.
 const NUMBER: [&str; 2] = ["__syscall_nr", "nr"];
 
 /// A system call as a relation.
@@ -100,6 +100,13 @@ pub(crate) fn is_syscall(relation: &Relation) -> bool {
     relation.name.strip_prefix(KIND).is_some_and(|rest| rest.starts_with('.'))
 }
 
+/// The columns that are an event's own, without the number of the call.
+fn arguments(event: &Relation) -> impl Iterator<Item = (usize, &Column)> {
+    let mut own = event.columns.iter().enumerate().filter(|(_, column)| !column.is_builtin()).peekable();
+    own.next_if(|(_, column)| NUMBER.contains(&column.name.as_str()));
+    own
+}
+
 fn made(call: &str, enter: Relation, exit: Relation) -> Syscall {
     let mut relation = Relation::new(exit.hook.clone());
     relation.name = format!("{KIND}.{call}");
@@ -109,12 +116,11 @@ fn made(call: &str, enter: Relation, exit: Relation) -> Syscall {
         _ => SyscallColumn::Exit(at),
     };
     let mut sources: Vec<SyscallColumn> = relation.columns.iter().enumerate().map(source).collect();
-    let own = |(_, column): &(usize, &Column)| !column.is_builtin() && !NUMBER.contains(&column.name.as_str());
-    for (at, column) in enter.columns.iter().enumerate().filter(own) {
+    for (at, column) in arguments(&enter) {
         relation.columns.push(column.clone());
         sources.push(SyscallColumn::Enter(at));
     }
-    for (at, column) in exit.columns.iter().enumerate().filter(own) {
+    for (at, column) in arguments(&exit) {
         relation.columns.push(column.clone());
         sources.push(SyscallColumn::Exit(at));
     }

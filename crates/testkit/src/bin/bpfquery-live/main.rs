@@ -19,6 +19,7 @@ mod ends;
 mod exact;
 mod files;
 mod keys;
+mod listing;
 mod object;
 mod stream;
 mod written;
@@ -81,9 +82,17 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let all =
-        [object::CHECKS, exact::CHECKS, keys::CHECKS, stream::CHECKS, ends::CHECKS, files::CHECKS, written::CHECKS]
-            .concat();
+    let all = [
+        object::CHECKS,
+        exact::CHECKS,
+        keys::CHECKS,
+        stream::CHECKS,
+        ends::CHECKS,
+        files::CHECKS,
+        written::CHECKS,
+        listing::CHECKS,
+    ]
+    .concat();
     let wanted = |name: &str| cli.names.is_empty() || cli.names.iter().any(|start| name.starts_with(start.as_str()));
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, check) in all.into_iter().filter(|(name, _)| wanted(name)) {
