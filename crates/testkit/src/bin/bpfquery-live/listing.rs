@@ -15,6 +15,20 @@ const BUILTINS: u64 = 11;
 /// Those of information_schema's own two relations.
 const OWN: u64 = 6 + 9;
 
+/// Functions of which there is no fexit.
+const NEVER_RETURN: [&str; 10] = [
+    "__ia32_sys_exit",
+    "__ia32_sys_exit_group",
+    "__module_put_and_kthread_exit",
+    "__x64_sys_exit",
+    "__x64_sys_exit_group",
+    "do_exit",
+    "do_group_exit",
+    "kthread_complete_and_exit",
+    "kthread_exit",
+    "make_task_dead",
+];
+
 /// Columns by the first word of the relation's name.
 type Counts = BTreeMap<String, u64>;
 
@@ -248,10 +262,8 @@ fn of_function(
     if follows {
         let loaded = params[..words].iter().filter(|id| loads(**id)).count() as u64;
         list.push(("fentry", loaded));
-        let exit = !matches!(name, "do_exit" | "do_group_exit" | "kthread_exit" | "kthread_complete_and_exit")
-            && !matches!(name, "make_task_dead" | "__module_put_and_kthread_exit")
-            && !(name.starts_with("__x64_sys_exit") || name.starts_with("__ia32_sys_exit"));
-        if exit {
+        let never_returns = NEVER_RETURN.contains(&name);
+        if !never_returns {
             list.push(("fexit", loaded + u64::from(returns && words == params.len() && loads(proto.to))));
         }
     }
