@@ -19,7 +19,7 @@ pub enum Counter {
     GroupsFailed,
     /// Rows that found no room to be held: the map is full (-E2BIG).
     HeldFull,
-    /// Rows that were not held because an update was interrupted (-EBUSY).
+    /// Rows that were not held, or stayed held once they were taken, because an update was interrupted (-EBUSY).
     HeldBusy,
     /// Rows that were not held for another reason, such as no memory.
     HeldFailed,

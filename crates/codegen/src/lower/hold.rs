@@ -206,9 +206,15 @@ impl Lowerer<'_> {
         }
         self.build.switch_to(block);
         let map = self.build.map_addr(map);
-        // Nobody else deletes a thread's row; there is nothing to learn from the result.
-        self.build.call(Helper::MapDeleteElem, &[map, key]);
+        // A row that stays (-EBUSY: an update of the map was interrupted) would be taken once more.
+        let error = self.build.call(Helper::MapDeleteElem, &[map, key]);
+        let errno = self.build.extend(32, false, error);
+        let zero = self.build.iconst(0);
+        let kept = self.build.cold_block();
         self.exit = then;
+        self.build.branch(Cond::Eq, errno, zero, then, kept);
+        self.build.switch_to(kept);
+        self.count_errno(Errnos::Held, error);
     }
 
     /// A column of the row that was taken, if it fits a register.
