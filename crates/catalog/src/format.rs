@@ -75,6 +75,11 @@ pub fn parse_format(text: &str) -> Vec<FormatField> {
     text.lines().filter_map(|line| field(line.trim().strip_prefix("field:")?)).collect()
 }
 
+/// The event's number, by which perf knows it (`ID: 123`).
+pub fn event_id(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("ID:")?.trim().parse().ok())
+}
+
 fn field(line: &str) -> Option<FormatField> {
     let mut parts = line.split(';');
     let declaration = parts.next()?;
@@ -116,6 +121,12 @@ fn declare(declaration: &str) -> Option<(String, String, Layout)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_has_a_number() {
+        assert_eq!(event_id("name: x\nID: 337\nformat:\n"), Some(337));
+        assert_eq!(event_id("name: ID\nID: none\n"), None);
+    }
 
     fn one(line: &str) -> Option<FormatField> {
         parse_format(&format!("name: x\nID: 1\nformat:\n\t{line}\n\nprint fmt: \"field:%d\", 1\n")).pop()

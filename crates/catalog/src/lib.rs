@@ -28,7 +28,7 @@ pub use convert::{Object, Pointers, VMLINUX, c_type};
 pub use describe::{Described, Description, Listed, describe, list};
 pub use discover::{ColumnFacts, Met, TypeFacts, Types, discover, may_fit};
 pub use field::{FieldPath, Guess, Presence};
-pub use format::{FormatField, Layout, parse_format};
+pub use format::{FormatField, Layout, event_id, parse_format};
 pub use glob::glob;
 pub use kernel::{Feature, Identity, Kernel};
 pub use listing::Listing;

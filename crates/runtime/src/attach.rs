@@ -4,11 +4,13 @@
 
 use crate::refusal::attach_failure;
 use crate::{cpu, messages};
-use bpfquery_catalog::{Hook, Kernel};
+use bpfquery_catalog::{Hook, Kernel, event_id};
 use bpfquery_diag::{Failure, Result};
 use bpfquery_object::Manifest;
 use libbpf_rs::{AsRawLibbpf, Link, Object, ProgramInput, ProgramMut};
-use libbpf_sys::{PERF_COUNT_SW_CPU_CLOCK, PERF_TYPE_SOFTWARE, perf_event_attr};
+use libbpf_sys::{
+    PERF_COUNT_SW_CPU_CLOCK, PERF_TYPE_SOFTWARE, PERF_TYPE_TRACEPOINT, bpf_perf_event_opts, perf_event_attr,
+};
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
@@ -22,9 +24,12 @@ pub(crate) fn attach(object: &Object, manifest: &Manifest, kernel: &dyn Kernel) 
             Hook::Interval { period_ns } => every_period(&loaded, *period_ns, &mut links),
             Hook::Profile { hz } => on_every_cpu(&loaded, *hz, &mut links),
             Hook::Once | Hook::Listing(_) => Ok(()),
+            Hook::Tracepoint { category, event } => {
+                let id = kernel.format(category, event)?.as_deref().and_then(event_id);
+                at_tracepoint(&loaded, id, &mut links)
+            }
             // By the section's name, which is the hook's: the same way as bpftool.
-            Hook::Tracepoint { .. }
-            | Hook::RawTracepoint { .. }
+            Hook::RawTracepoint { .. }
             | Hook::Kprobe { .. }
             | Hook::Kretprobe { .. }
             | Hook::Fentry { .. }
@@ -55,8 +60,7 @@ pub(crate) fn run_once(object: &Object, name: &str) -> Result<()> {
 pub(crate) fn try_clock() -> nix::Result<()> {
     let mut attr = clock_event();
     attr.__bindgen_anon_1.sample_period = 1_000_000_000;
-    let first = cpu::online().ok().and_then(|cpus| cpus.first().copied()).unwrap_or(0);
-    open_event(&attr, first).map(|_| ())
+    open_event(&attr, first_cpu()).map(|_| ())
 }
 
 fn by_section(program: &ProgramMut<'_>, links: &mut Vec<Link>) -> nix::Result<()> {
@@ -66,12 +70,22 @@ fn by_section(program: &ProgramMut<'_>, links: &mut Vec<Link>) -> nix::Result<()
     Ok(())
 }
 
+/// The event belongs to one CPU, and is never switched on: programs run on all CPUs all the same (perf_trace_run_bpf_submit and
+/// perf_syscall_enter, kernel/trace, Linux 5.10 to 6.18), and the one CPU need not count what nobody reads. libbpf switches it on.
+fn at_tracepoint(program: &ProgramMut<'_>, id: Option<u64>, links: &mut Vec<Link>) -> nix::Result<()> {
+    let mut attr =
+        perf_event_attr { type_: PERF_TYPE_TRACEPOINT, config: id.ok_or(Errno::ENOENT)?, ..Default::default() };
+    attr.size = SIZE_OF_ATTR;
+    attr.set_disabled(1);
+    links.push(attach_event(program, open_event(&attr, first_cpu())?, Switch::Off)?);
+    Ok(())
+}
+
 /// A timer on the first CPU, so that there is one tick a period.
 fn every_period(program: &ProgramMut<'_>, period_ns: u64, links: &mut Vec<Link>) -> nix::Result<()> {
-    let first = cpu::online().ok().and_then(|cpus| cpus.first().copied()).unwrap_or(0);
     let mut attr = clock_event();
     attr.__bindgen_anon_1.sample_period = period_ns;
-    links.push(attach_event(program, open_event(&attr, first)?)?);
+    links.push(attach_event(program, open_event(&attr, first_cpu())?, Switch::On)?);
     Ok(())
 }
 
@@ -81,7 +95,7 @@ fn on_every_cpu(program: &ProgramMut<'_>, hz: u64, links: &mut Vec<Link>) -> nix
     attr.set_freq(1);
     attr.__bindgen_anon_1.sample_freq = hz;
     for cpu in cpu::online()? {
-        links.push(attach_event(program, open_event(&attr, cpu)?)?);
+        links.push(attach_event(program, open_event(&attr, cpu)?, Switch::On)?);
     }
     Ok(())
 }
@@ -90,10 +104,16 @@ fn on_every_cpu(program: &ProgramMut<'_>, hz: u64, links: &mut Vec<Link>) -> nix
 fn clock_event() -> perf_event_attr {
     let mut attr =
         perf_event_attr { type_: PERF_TYPE_SOFTWARE, config: PERF_COUNT_SW_CPU_CLOCK.into(), ..Default::default() };
-    // The structure is far smaller than 4 GiB.
-    attr.size = size_of::<perf_event_attr>() as u32;
+    attr.size = SIZE_OF_ATTR;
     attr.set_disabled(1);
     attr
+}
+
+/// The structure is far smaller than 4 GiB.
+const SIZE_OF_ATTR: u32 = size_of::<perf_event_attr>() as u32;
+
+fn first_cpu() -> i32 {
+    cpu::online().ok().and_then(|cpus| cpus.first().copied()).unwrap_or(0)
 }
 
 fn open_event(attr: &perf_event_attr, cpu: i32) -> nix::Result<OwnedFd> {
@@ -108,11 +128,23 @@ fn open_event(attr: &perf_event_attr, cpu: i32) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Attaches to an event and switches it on. The link owns the event.
-fn attach_event(program: &ProgramMut<'_>, event: OwnedFd) -> nix::Result<Link> {
-    // SAFETY: the program belongs to a loaded object, which is alive.
-    let link =
-        unsafe { libbpf_sys::bpf_program__attach_perf_event(program.as_libbpf_object().as_ptr(), event.as_raw_fd()) };
+/// Whether an event goes on by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Switch {
+    On,
+    Off,
+}
+
+/// Attaches to an event. The link owns the event.
+fn attach_event(program: &ProgramMut<'_>, event: OwnedFd, switch: Switch) -> nix::Result<Link> {
+    let options = bpf_perf_event_opts {
+        sz: size_of::<bpf_perf_event_opts>() as libbpf_sys::size_t,
+        dont_enable: switch == Switch::Off,
+        ..Default::default()
+    };
+    let (program, fd) = (program.as_libbpf_object().as_ptr(), event.as_raw_fd());
+    // SAFETY: the program belongs to a loaded object, which is alive; the options say their own size, and live through the call.
+    let link = unsafe { libbpf_sys::bpf_program__attach_perf_event_opts(program, fd, &raw const options) };
     let link = owned(link)?;
     // On success alone does libbpf take the descriptor (bpf_program__attach_perf_event_opts, libbpf 1.7).
     let _given = event.into_raw_fd();
