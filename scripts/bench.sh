@@ -28,7 +28,8 @@ programs() {
     die "instructions: $said $(cat "$work/stderr")"
   cat <<EOF
 The programs of \`testdata/cases/size\`, and the same with the same maps, NULLs and counters of losses in C, \`testdata/clang\`, from
-\`clang -O2\`. A test holds the ratio to 1 at most.
+\`clang -O2\`. As programs in C are written, it puts a new group in empty, looks it up, and asks which errno it is; bpfquery puts the
+group in with its first event, and counts by the errno's bits. A test holds the ratio to 1 at most.
 
 | query | bpfquery | clang | ratio |
 |---|--:|--:|--:|

@@ -194,11 +194,30 @@ impl Btf {
 
     /// The first own type of this kind whose name is one of these strings.
     fn find_named(&self, tag: Tag, names: &[u32]) -> Option<TypeId> {
+        self.all_named(tag, names).next()
+    }
+
+    /// The own types of this kind whose name is one of these strings, in order of ids.
+    fn all_named<'a>(&'a self, tag: Tag, names: &'a [u32]) -> impl Iterator<Item = TypeId> + 'a {
         let section = self.section();
-        let types = section.types;
         // A word that is such a name may be one of a member, or mean something else altogether.
-        let mut found = words_among(types, names).filter(|at| Tag::of(kind_of(u32_at(types, at + 4))) == tag);
-        found.find_map(|at| self.0.index.starting_at(section, at)).map(|nth| TypeId(self.0.first_id + nth as u32))
+        let is = move |at: &usize| Tag::of(kind_of(u32_at(section.types, at + 4))) == tag;
+        let found = words_among(section.types, names).filter(is);
+        found
+            .filter_map(move |at| self.0.index.starting_at(section, at))
+            .map(|nth| TypeId(self.0.first_id + nth as u32))
+    }
+
+    /// All types of this kind and name, this BTF's own before its base's. Static types of different files may differ.
+    pub fn find_all(&self, tag: Tag, name: &str) -> Vec<TypeId> {
+        let mut all: Vec<TypeId> = match self.places_of(name) {
+            Some(places) => self.all_named(tag, &places).collect(),
+            None => self.own_of(tag).filter(|(_, at)| self.string_is(*at, name.as_bytes())).map(|(id, _)| id).collect(),
+        };
+        if let Some(base) = self.base() {
+            all.extend(base.find_all(tag, name));
+        }
+        all
     }
 
     /// Where the strings have this name, as offsets; `None` for so many that one look at each type is faster. It may be the
@@ -259,7 +278,7 @@ impl Btf {
     }
 
     /// Whether the string at `offset` is `name`; does not look for its end.
-    fn string_is(&self, offset: u32, name: &[u8]) -> bool {
+    pub(crate) fn string_is(&self, offset: u32, name: &[u8]) -> bool {
         self.string_rest(offset).strip_prefix(name).is_some_and(|rest| rest.first() == Some(&0))
     }
 

@@ -216,12 +216,18 @@ pub struct Composite<'a> {
 impl<'a> Composite<'a> {
     /// The members in order.
     pub fn members(&self) -> impl ExactSizeIterator<Item = Member<'a>> + use<'a> {
-        let (btf, kind_flag) = (self.elements.btf, self.kind_flag);
+        let btf = self.elements.btf;
+        self.unnamed().map(move |(name, member)| Member { name: btf.name_at(name), ..member })
+    }
+
+    /// The members without their names, for whoever looks for one of many: where each one's name starts, and the rest.
+    pub(crate) fn unnamed(&self) -> impl ExactSizeIterator<Item = (u32, Member<'static>)> + use<'a> {
+        let kind_flag = self.kind_flag;
         self.elements.iter().map(move |[name, ty, offset]| {
             // With the kind flag, the upper 8 bits of the offset are the bitfield's size.
             let (bit_offset, bits) = if kind_flag { (offset & 0x00ff_ffff, offset >> 24) } else { (offset, 0) };
             let bits = (bits != 0).then_some(bits as u8);
-            Member { name: btf.name_at(name), ty: TypeId(ty), bit_offset, bits }
+            (name, Member { name: "", ty: TypeId(ty), bit_offset, bits })
         })
     }
 }

@@ -161,9 +161,9 @@ impl Btf {
     pub fn field(&self, id: TypeId, name: &str) -> Option<Field<'_>> {
         let mut found = None;
         self.visit_fields(id, &mut |field| {
-            let hit = field.name == name;
+            let hit = self.string_is(field.name, name.as_bytes());
             if hit {
-                found = Some(field.to_field());
+                found = Some(self.to_field(field));
             }
             !hit
         });
@@ -174,8 +174,8 @@ impl Btf {
     pub fn fields(&self, id: TypeId) -> Vec<Field<'_>> {
         let mut all = Vec::new();
         self.visit_fields(id, &mut |field| {
-            if !field.name.is_empty() {
-                all.push(field.to_field());
+            if !self.string_is(field.name, b"") {
+                all.push(self.to_field(field));
             }
             true
         });
@@ -191,9 +191,8 @@ impl Btf {
             match self.resolve(at.ty) {
                 Kind::Struct(c) | Kind::Union(c) => {
                     let member = c.members().nth(*index as usize)?;
-                    let visit = self.place(bit_offset, member);
-                    (at.name, at.ty, at.bits) = (visit.name, visit.ty, visit.bits);
-                    bit_offset = visit.bit_offset;
+                    bit_offset = bit_offset.saturating_add(member.bit_offset);
+                    (at.name, at.ty, at.bits) = (member.name, member.ty, self.bits_at(bit_offset, member));
                 }
                 Kind::Array(array) => {
                     at.ty = array.elem;
@@ -225,10 +224,9 @@ impl Btf {
         }
     }
 
-    /// A member's type, place and, if it is one, bitfield, given where its struct starts in bits.
-    fn place<'a>(&self, base: u32, member: Member<'a>) -> Visit<'a, 'static> {
-        let bit_offset = base.saturating_add(member.bit_offset);
-        let bits = match (member.bits, self.resolve(member.ty)) {
+    /// A member's place if it is a bitfield, given where it starts in bits.
+    fn bits_at(&self, bit_offset: u32, member: Member<'_>) -> Option<Bits> {
+        match (member.bits, self.resolve(member.ty)) {
             (Some(size), _) => Some(Bits { offset: bit_offset, size: u32::from(size) }),
             // The old encoding: an int of fewer bits than it has room for.
             (None, Kind::Int(int)) if int.offset != 0 || u32::from(int.bits) != int.size.saturating_mul(8) => {
@@ -236,53 +234,52 @@ impl Btf {
                 Some(Bits { offset, size: u32::from(int.bits) })
             }
             _ => None,
-        };
-        Visit { name: member.name, path: &[], ty: member.ty, bit_offset, bits }
+        }
+    }
+
+    fn to_field(&self, visit: Visit<'_>) -> Field<'_> {
+        let bits = self.bits_at(visit.bit_offset, visit.member);
+        let offset = bits.map_or(visit.bit_offset, |bits| bits.offset) / 8;
+        Field { name: self.name_at(visit.name), path: visit.path.to_vec(), ty: visit.member.ty, offset, bits }
     }
 
     /// Shows every member that is not an anonymous struct or union to `see`, until it returns false.
-    fn visit_fields<'a>(&'a self, id: TypeId, see: &mut dyn FnMut(Visit<'a, '_>) -> bool) {
+    fn visit_fields(&self, id: TypeId, see: &mut dyn FnMut(Visit<'_>) -> bool) {
         let mut walk = Walk { btf: self, path: Vec::new(), visits: 0, see };
         walk.composite(id, 0);
     }
 }
 
-/// A member on the way past.
-struct Visit<'a, 'p> {
-    name: &'a str,
+/// A member on the way past. Most are not what is looked for, so nothing is made of them yet.
+struct Visit<'p> {
+    /// Where its name starts among the strings.
+    name: u32,
+    member: Member<'static>,
     path: &'p [u32],
-    ty: TypeId,
+    /// From the outer struct's start.
     bit_offset: u32,
-    bits: Option<Bits>,
-}
-
-impl<'a> Visit<'a, '_> {
-    fn to_field(&self) -> Field<'a> {
-        let offset = self.bits.map_or(self.bit_offset, |b| b.offset) / 8;
-        Field { name: self.name, path: self.path.to_vec(), ty: self.ty, offset, bits: self.bits }
-    }
 }
 
 struct Walk<'a, 's> {
     btf: &'a Btf,
     path: Vec<u32>,
     visits: u32,
-    see: &'s mut dyn FnMut(Visit<'a, '_>) -> bool,
+    see: &'s mut dyn FnMut(Visit<'_>) -> bool,
 }
 
-impl<'a> Walk<'a, '_> {
+impl Walk<'_, '_> {
     /// Walks one struct; returns whether to go on.
     fn composite(&mut self, id: TypeId, base: u32) -> bool {
         let Some(composite) = self.btf.composite(id) else {
             return true;
         };
-        for (index, member) in composite.members().enumerate() {
+        for (index, (name, member)) in composite.unnamed().enumerate() {
             self.visits += 1;
             if self.visits > MAX_VISITS {
                 return false;
             }
             self.path.push(index as u32);
-            let more = self.member(base, member);
+            let more = self.member(base.saturating_add(member.bit_offset), name, member);
             self.path.pop();
             if !more {
                 return false;
@@ -291,13 +288,12 @@ impl<'a> Walk<'a, '_> {
         true
     }
 
-    fn member(&mut self, base: u32, member: Member<'a>) -> bool {
-        let visit = self.btf.place(base, member);
-        let nested = member.name.is_empty() && self.btf.composite(member.ty).is_some();
+    fn member(&mut self, bit_offset: u32, name: u32, member: Member<'static>) -> bool {
+        let nested = self.btf.string_is(name, b"") && self.btf.composite(member.ty).is_some();
         match nested {
             true if self.path.len() > MAX_DEPTH as usize => true,
-            true => self.composite(member.ty, visit.bit_offset),
-            false => (self.see)(Visit { path: &self.path, ..visit }),
+            true => self.composite(member.ty, bit_offset),
+            false => (self.see)(Visit { name, member, path: &self.path, bit_offset }),
         }
     }
 }

@@ -171,6 +171,10 @@ fn prototypes() {
 #[test]
 fn tracepoint_prototype() {
     let btf = Btf::parse(bytes()).expect("vmlinux is BTF");
+    // Static structs of many files have this name.
+    let walked: Vec<TypeId> =
+        (1..btf.next_id()).map(TypeId).filter(|id| btf.tag(*id) == Tag::Struct && btf.name(*id) == "args").collect();
+    assert_eq!(btf.find_all(Tag::Struct, "args"), walked);
     let id = btf.find(Tag::Typedef, "btf_trace_sched_switch").expect("vmlinux has sched_switch");
     let proto = btf.proto_of(id).expect("it is a function");
     let params: Vec<String> = proto.params.iter().map(|p| btf.c_type(p.ty)).collect();

@@ -148,6 +148,9 @@ fn split() {
     assert_eq!((id, split.c_type(split.skip(id)).as_str()), (TypeId(first + 1), "int *"));
     assert_eq!(split.find(Tag::Struct, "task"), base.find(Tag::Struct, "task"));
     assert_eq!(split.find_own(Tag::Struct, "task"), None);
+    assert_eq!(split.find_all(Tag::Struct, "task"), Vec::from_iter(base.find(Tag::Struct, "task")));
+    assert_eq!(split.find_all(Tag::Typedef, "mod_t"), [id]);
+    assert_eq!(split.find_all(Tag::Union, "task"), []);
     assert_eq!(split.own_ids().count(), 2);
 }
 

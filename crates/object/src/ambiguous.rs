@@ -40,9 +40,7 @@ fn namesakes(btf: &Btf, root: TypeId) -> Vec<TypeId> {
     if name.is_empty() || !matches!(tag, Tag::Struct | Tag::Union) {
         return Vec::new();
     }
-    // Names are kept once each, so that the same name stands at the same place.
-    let same = |id: &TypeId| *id != root && btf.tag(*id) == tag && std::ptr::eq(btf.name(*id), name);
-    (1..btf.next_id()).map(TypeId).filter(same).collect()
+    btf.find_all(tag, name).into_iter().filter(|id| *id != root).collect()
 }
 
 /// The field at the end of `a.b[3].c`; `None` where the type does not have it.
