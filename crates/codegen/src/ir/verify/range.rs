@@ -23,8 +23,8 @@ pub(super) struct Ranges {
     known: Vec<Option<Range>>,
     /// For each value, the ways that ask for more than that it is not something, from above.
     asked: Vec<Vec<(Block, Block)>>,
-    /// For each block, whether a way leads there that the kernel's verifier walks: of two known numbers it knows which is taken
-    /// (is_branch_taken).
+    /// For each block, whether a way leads there that the kernel's verifier walks: of bounds and a known number it knows which is
+    /// taken (is_branch_taken).
     reached: Vec<bool>,
 }
 
@@ -80,7 +80,7 @@ impl Ranges {
         })
     }
 
-    /// Whether the block is ever entered, as far as constants tell.
+    /// Whether the block is ever entered, as far as bounds and constants tell.
     pub(super) fn is_reached(&self, block: Block) -> bool {
         self.reached[block.index()]
     }
@@ -107,11 +107,11 @@ impl Ranges {
         }
     }
 
-    // Whether the branch between two known numbers goes the first way or the second.
+    // Whether the branch goes the first way or the second, if it always goes one: of what is compared with a known number.
     fn taken(&self, func: &Func, cfg: &Cfg, block: Block) -> Option<bool> {
         let Terminator::Branch { cond, a, b, .. } = &func.block(block).terminator else { return None };
-        let exact = |value: &Value| self.of(func, cfg, block, *value).exact().map(i64::cast_unsigned);
-        Some(holds(*cond, exact(a)?, exact(b)?))
+        let number = self.of(func, cfg, block, *b).exact()?.cast_unsigned();
+        decided(*cond, self.of(func, cfg, block, *a), number)
     }
 
     // What the branch at the end of `from` says of the value on the way where it holds, or where it does not.
@@ -221,6 +221,18 @@ fn compared(cond: Cond, range: Range, other: Range) -> Range {
         Cond::Sge if positive => range.meet(Range { min: other.min, max: POSITIVE }),
         Cond::Slt | Cond::Sle | Cond::Sgt | Cond::Sge => range,
     }
+}
+
+// Whether `range cond number` holds for all numbers of the range, or for none (is_branch64_taken, kernel/bpf/verifier.c 5.10).
+fn decided(cond: Cond, range: Range, number: u64) -> Option<bool> {
+    let one_sign = range.max <= POSITIVE || range.min > POSITIVE;
+    let ordered = match cond {
+        Cond::Eq | Cond::Ne => range.exact().is_some(),
+        Cond::Ult | Cond::Ule | Cond::Ugt | Cond::Uge => true,
+        Cond::Slt | Cond::Sle | Cond::Sgt | Cond::Sge => one_sign,
+    };
+    let ends = [range.min, range.max].map(|end| holds(cond, end, number));
+    (ordered && ends[0] == ends[1]).then_some(ends[0])
 }
 
 fn negated(cond: Cond) -> Cond {
