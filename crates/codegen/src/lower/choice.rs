@@ -33,7 +33,10 @@ impl Lowerer<'_> {
                 for (i, expr) in list.iter().enumerate() {
                     let next = if i + 1 == list.len() { null } else { self.build.block() };
                     self.each_text(expr, next, take)?;
-                    self.build.switch_to(next);
+                    // More ways may lead to `null` than these: it is not gone on with here.
+                    if next != null {
+                        self.build.switch_to(next);
+                    }
                 }
                 Ok(())
             }
