@@ -59,7 +59,7 @@ pub use doctor::{Finding, State, probe_features, trampolines_work};
 pub use mapped::map;
 pub use memory::{MapMemory, predict};
 pub use process::{check_pid_namespace, process_exists};
-pub use report::{Misses, Report, join_facts};
+pub use report::{Misses, Report, is_of_values, join_facts};
 pub use session::{Flow, Options, Receiver, Session};
 pub use stop::{Ended, Stop};
 pub use windows::PartialWindow;

@@ -92,8 +92,13 @@ pub fn join_facts(tallies: &[(String, u64)]) -> Vec<(String, u64)> {
 }
 
 /// Whether the counter tells of values, not of whole rows.
+pub fn is_of_values(name: &str) -> bool {
+    matches!(name, "read_faults" | "text_unknown" | "text_cut")
+}
+
+/// Whether the counter tells of what is in the rows, or in none by the meaning of the query.
 fn is_fact(name: &str) -> bool {
-    matches!(name, "read_faults" | "text_unknown" | "text_cut") || is_of_join(name)
+    is_of_values(name) || is_of_join(name)
 }
 
 /// Whether the counter tells of rows that found no partner.

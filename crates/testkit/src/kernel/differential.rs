@@ -115,13 +115,10 @@ fn losses(object: &Object, manifest: &Manifest) -> Result<String, String> {
     let bytes = section.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).map_err(|error| format!(".bss: {error:?}"))?;
     let bytes = bytes.unwrap_or_default();
     let value = |at: u32| bytes.get(at as usize..).and_then(<[u8]>::first_chunk).map_or(0, |b| u64::from_le_bytes(*b));
-    let lost = manifest.counters.iter().filter(|counter| !FACTS.contains(&counter.name.as_str()));
+    let lost = manifest.counters.iter().filter(|counter| !bpfquery_runtime::is_of_values(&counter.name));
     let lost = lost.map(|counter| (&counter.name, value(counter.offset))).filter(|(_, count)| *count > 0);
     Ok(lost.map(|(name, count)| format!("{name} {count}\n")).collect())
 }
-
-/// Counters that tell of values, not of rows.
-const FACTS: [&str; 3] = ["read_faults", "text_unknown", "text_cut"];
 
 fn load(trial: &Trial, params: &[bpfquery_plan::Datum]) -> Result<Object, String> {
     let manifest = manifest_of(trial)?;
